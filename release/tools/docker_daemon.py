@@ -1,0 +1,45 @@
+"""The container engine where none answers: Debian's dockerd with its own folders, no bridge, no firewall rules."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import docker
+from docker.errors import DockerException
+
+from release.tools.daemons import Daemon
+
+# An AF_UNIX path holds 107 bytes (unix(7)), and folders of a checkout can be deep: the socket has a short home.
+DEFAULT_SOCKET = "unix:///var/run/docker.sock"
+
+
+def docker_daemon(*, folder: Path, socket: Path) -> Daemon:
+    """dockerd with all state below `folder`, listening on `socket` only."""
+    return Daemon(
+        name="dockerd",
+        argv=[
+            "dockerd",
+            "--data-root", str(folder / "data"),
+            "--exec-root", str(folder / "exec"),
+            "--pidfile", str(folder / "docker.pid"),
+            "-H", f"unix://{socket}",
+            "--iptables=false",
+            "--ip6tables=false",
+            "--bridge=none",
+        ],
+        folder=folder,
+        ready=lambda: engine_answers(f"unix://{socket}"),
+        stop_seconds=30.0,
+    )  # fmt: skip
+
+
+def engine_answers(url: str) -> bool:
+    """Whether a Docker engine answers at `url`."""
+    try:
+        client = docker.DockerClient(base_url=url, timeout=5)
+        try:
+            return bool(client.ping())
+        finally:
+            client.close()
+    except (DockerException, OSError):
+        return False

@@ -1,0 +1,1 @@
+"""Proofs: keys, identities, signatures, attestations, and the checks that fail closed."""

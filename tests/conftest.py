@@ -1,0 +1,49 @@
+"""Real daemons for the tests: one registry and one container engine a session, kept out of the working stack."""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from release.tools.docker_daemon import DEFAULT_SOCKET, docker_daemon, engine_answers
+from release.tools.registry_daemon import registry_daemon
+
+ROOT = Path(__file__).parent.parent
+STATE = ROOT / ".slipway" / "test"
+
+
+def free_port() -> int:
+    """A TCP port on loopback that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def registry_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real docker-registry with an empty store: `http://127.0.0.1:<port>`."""
+    port = free_port()
+    daemon = registry_daemon(folder=tmp_path_factory.mktemp("registry"), port=port)
+    daemon.start()
+    yield f"http://127.0.0.1:{port}"
+    daemon.stop()
+
+
+@pytest.fixture(scope="session")
+def docker_url() -> Iterator[str]:
+    """A real Docker engine: the one that answers already, otherwise our own, whose images stay for the next run."""
+    wanted = os.environ.get("DOCKER_HOST", DEFAULT_SOCKET)
+    if engine_answers(wanted):
+        yield wanted
+        return
+    path = Path(tempfile.gettempdir()) / f"slipway-test-{os.getuid()}.sock"
+    daemon = docker_daemon(folder=STATE / "docker", socket=path)
+    started = daemon.start()
+    yield f"unix://{path}"
+    if started:
+        daemon.stop()
