@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -106,10 +107,8 @@ def _signal(pid: int, number: int) -> None:
 
 
 def _alive(pid: int) -> bool:
-    try:  # a child of ours stays a zombie until it is reaped
+    with contextlib.suppress(ChildProcessError):  # a child of ours stays a zombie until it is reaped
         os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
-        pass
     return _start_time(pid) is not None
 
 
