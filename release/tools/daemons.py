@@ -47,7 +47,7 @@ class Daemon:
     def start(self) -> bool:
         """Start and wait until ready. False when it was already running; `Broken` with the log's tail if it dies."""
         if self.pid() is not None:
-            self._await_ready(self.pid() or 0, exited=lambda: self.pid() is None)
+            self._await_ready()
             return False
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -65,9 +65,10 @@ class Daemon:
             raise Misconfigured(
                 f"{self.argv[0]} is not installed", hint="slipway doctor names the missing packages"
             ) from error
+        process.returncode = 0  # disowned: it outlives us on purpose, and the pid file knows it
         record = {"pid": process.pid, "start_time": _start_time(process.pid), "argv": list(self.argv)}
         (self.folder / f"{self.name}.pid").write_text(json.dumps(record))
-        self._await_ready(process.pid, exited=lambda: process.poll() is not None)
+        self._await_ready()
         return True
 
     def stop(self) -> bool:
@@ -84,14 +85,13 @@ class Daemon:
         (self.folder / f"{self.name}.pid").unlink(missing_ok=True)
         return True
 
-    def _await_ready(self, pid: int, *, exited: Callable[[], bool]) -> None:
+    def _await_ready(self) -> None:
         limit = time.monotonic() + self.start_seconds
         while not self.ready():
-            if exited() or time.monotonic() > limit:
-                state = "exited" if exited() else f"not ready after {self.start_seconds:g} s"
-                raise Broken(
-                    f"{self.name} did not come up", where=str(self.log), got=f"{state} (pid {pid})\n{self._tail()}"
-                )
+            exited = self.pid() is None
+            if exited or time.monotonic() > limit:
+                state = "it exited" if exited else f"not ready after {self.start_seconds:g} s"
+                raise Broken(f"{self.name} did not come up", where=str(self.log), got=f"{state}\n{self._tail()}")
             time.sleep(POLL_SECONDS)
 
     def _tail(self) -> str:
