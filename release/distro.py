@@ -1,0 +1,184 @@
+"""What a distribution says of itself in `distro.yaml`: names, branches, channels, repositories, images, toolchain."""
+
+from __future__ import annotations
+
+import fnmatch
+import posixpath
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, Field, model_validator
+
+from release.documents import load_yaml
+
+_ARCHES = ("aarch64", "x86_64")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageEntry:
+    """One published image: its name, its repository in the registry, the path of its definition in the tree."""
+
+    name: str
+    repository: str
+    definition: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Toolchain:
+    """Where the first packages come from: host packages (`seeds`, stage 0) or `packages` of an RPM repository.
+
+    `lock` is the path in the tree of the resolved list, pinned by digest.
+    """
+
+    lock: str
+    seeds: tuple[str, ...] = ()
+    baseurl: str | None = None
+    packages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Distro:
+    """A distribution. `channels` are in the order of promotion; `dist` begins with a dot; `arches` are rpm's names.
+
+    `identity` is the base of the signers' identity URIs, without a slash at its end. `macro_files` are paths in
+    the tree, or patterns in the last part of one; `defines` are macros for every spec. Repositories are names
+    inside the registry (OCI distribution-spec), never a host.
+    """
+
+    name: str
+    title: str
+    version: str
+    dist: str
+    vendor: str
+    url: str
+    bug_url: str
+    identity: str
+    arches: tuple[str, ...]
+    branch: str
+    channels_branch: str
+    channels: tuple[str, ...]
+    spec_roots: tuple[str, ...]
+    macro_files: tuple[str, ...]
+    rpms_repository: str
+    releases_repository: str
+    images: tuple[ImageEntry, ...]
+    toolchain: Toolchain
+    defines: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    def macro_paths(self, paths: Iterable[str]) -> tuple[str, ...]:
+        """The macro files among the tree's `paths`: in the order of `macro_files`, matches of one pattern sorted."""
+        known = sorted(paths)
+        found = [path for pattern in self.macro_files for path in known if _matches(path, pattern)]
+        return tuple(dict.fromkeys(found))
+
+    def is_spec(self, path: str) -> bool:
+        """Whether a path of the tree is a spec: `<spec root>/<folder>/<name>.spec`."""
+        root = posixpath.dirname(posixpath.dirname(path))
+        return path.endswith(".spec") and root in self.spec_roots
+
+
+def parse_distro(text: str, where: str = "distro.yaml") -> Distro:
+    """Read `distro.yaml`; `Misconfigured` names file and line of everything that is wrong with it."""
+    read = load_yaml(text, _Distro, where=where)
+    repository = read.toolchain.repository
+    toolchain = Toolchain(
+        lock=read.toolchain.lock,
+        seeds=read.toolchain.seeds,
+        baseurl=repository.baseurl if repository else None,
+        packages=repository.packages if repository else (),
+    )
+    images = tuple(ImageEntry(**dict(image)) for image in read.images)
+    defines = MappingProxyType(dict(sorted(read.defines.items())))
+    return Distro(**{**dict(read), "toolchain": toolchain, "images": images, "defines": defines})
+
+
+def _matches(path: str, pattern: str) -> bool:
+    same_folder = posixpath.dirname(path) == posixpath.dirname(pattern)
+    return same_folder and fnmatch.fnmatchcase(posixpath.basename(path), posixpath.basename(pattern))
+
+
+def _inside(path: str) -> str:
+    """A path that stays inside the tree, written in its shortest form."""
+    if path.startswith(("/", "..")) or posixpath.normpath(path) != path or path == ".":
+        raise ValueError("a path inside the tree, such as SPECS or imageconfigs/base.json")
+    return path
+
+
+def _identity(url: str) -> str:
+    if not re.match(r"https://[^\s/]+(/[^\s]*)?\Z", url) or url.endswith("/"):
+        raise ValueError("an https:// URI without a slash at its end")
+    return url
+
+
+def _all_different(values: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(values)) != len(values):
+        raise ValueError("each one once")
+    return values
+
+
+_Line = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f\"\\$`]+$", max_length=200)]
+_Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]  # os-release(5), ID=
+_Dist = Annotated[str, Field(pattern=r"^\.[A-Za-z0-9.]{1,30}$")]
+_Macro = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{2,}$")]  # rpm: at least three characters
+_Url = Annotated[str, Field(pattern=r"^(https?|file)://[^\s\"'\\$`]+$")]
+_Inside = Annotated[str, AfterValidator(_inside)]
+_Branch = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")]
+# OCI distribution-spec 1.1, "Pulling manifests": <name>
+_Repository = Annotated[str, Field(pattern=r"^[a-z0-9]+([._-][a-z0-9]+)*(/[a-z0-9]+([._-][a-z0-9]+)*)*$")]
+_Arch = Annotated[str, Field(pattern=f"^({'|'.join(_ARCHES)})$")]
+_Different = AfterValidator(_all_different)
+
+
+class _Image(BaseModel):
+    name: _Name
+    repository: _Repository
+    definition: _Inside
+
+
+class _RpmRepository(BaseModel):
+    baseurl: _Url
+    packages: tuple[_Line, ...] = Field(min_length=1)
+
+
+class _Toolchain(BaseModel):
+    lock: _Inside
+    seeds: tuple[_Line, ...] = ()
+    repository: _RpmRepository | None = None
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> _Toolchain:
+        if bool(self.seeds) == bool(self.repository):
+            raise ValueError("exactly one of seeds and repository")
+        return self
+
+
+class _Distro(BaseModel):
+    name: _Name
+    title: _Line
+    version: _Line
+    dist: _Dist
+    vendor: _Line
+    url: _Url
+    bug_url: _Url
+    identity: Annotated[str, AfterValidator(_identity)]
+    arches: Annotated[tuple[_Arch, ...], Field(min_length=1), _Different]
+    branch: _Branch
+    channels_branch: _Branch
+    channels: Annotated[tuple[_Name, ...], Field(min_length=1), _Different]
+    spec_roots: Annotated[tuple[_Inside, ...], Field(min_length=1), _Different]
+    macro_files: tuple[_Inside, ...] = ()
+    defines: dict[_Macro, _Line] = Field(default_factory=dict)
+    rpms_repository: _Repository
+    releases_repository: _Repository
+    images: tuple[_Image, ...]
+    toolchain: _Toolchain
+
+    @model_validator(mode="after")
+    def _branches_and_images(self) -> _Distro:
+        if self.branch == self.channels_branch:
+            raise ValueError("branch and channels_branch must differ: pointers never live beside specs")
+        _all_different(tuple(image.name for image in self.images))
+        return self

@@ -1,0 +1,78 @@
+"""The programs Slipway needs from the operating system, and how to get them. Standard library only, because it
+runs before anything of ours is installed (`python3 -m release.tools.system install`)."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+
+# program -> Debian package that holds it, with what Slipway uses it for
+PROGRAMS: dict[str, tuple[str, str]] = {
+    "git": ("git", "the distribution's repository"),
+    "docker-registry": ("docker-registry", "the embedded registry"),
+    "dockerd": ("docker.io", "sealed builds, where no container engine answers"),
+    "docker": ("docker.io", "the demo's consumer builds an image with it"),
+    "rpm": ("rpm", "reading packages"),
+    "rpmbuild": ("rpm", "importing the toolchain (stage 0)"),
+    "rpmsign": ("rpm", "signing package headers"),
+    "rpmkeys": ("rpm", "checking package signatures"),
+    "dnf": ("dnf", "assembling roots, and the demo's consumer"),
+    "gpg": ("gnupg", "the OpenPGP key of packages and repositories"),
+    "dpkg-deb": ("dpkg", "importing the toolchain (stage 0)"),
+    "apt-get": ("apt", "importing the toolchain (stage 0)"),
+    "dpkg-source": ("dpkg-dev", "upstream sources from the system's source packages"),
+}
+
+
+def missing_programs() -> tuple[str, ...]:
+    """Programs that are not on PATH (system folders included, which a plain user's PATH may lack)."""
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])
+    return tuple(program for program in PROGRAMS if not shutil.which(program, path=path))
+
+
+def install_commands(programs: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """The commands that install what is missing, as argv; a person without root pastes them after `sudo`."""
+    packages = sorted({PROGRAMS[program][0] for program in programs})
+    return (("apt-get", "update"), ("apt-get", "install", "-y", "--no-install-recommends", *packages))
+
+
+def install() -> int:
+    """Install what is missing where we are root; otherwise print the exact commands. Returns an exit code."""
+    missing = missing_programs()
+    if not missing:
+        print("system packages: all there")
+        return 0
+    commands = install_commands(missing)
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        print(f"missing programs: {', '.join(missing)}. Install them, then run this again:", file=sys.stderr)
+        for command in commands:
+            print(f"  sudo {shlex.join(command)}", file=sys.stderr)
+        return 2
+    for command in commands:
+        print(f"system packages: {shlex.join(command)}", flush=True)
+        # Services that a package would start are not ours to start: policy-rc.d is a machine's choice, RUNLEVEL=1
+        # makes invoke-rc.d leave them alone.
+        done = subprocess.run(
+            command,
+            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            print(done.stdout[-2000:] + done.stderr[-2000:], file=sys.stderr)
+            return done.returncode
+    still = missing_programs()
+    if still:
+        print(f"still missing after the installation: {', '.join(still)}", file=sys.stderr)
+    return 2 if still else 0
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] != ["install"]:
+        sys.exit("usage: python3 -m release.tools.system install")
+    sys.exit(install())
