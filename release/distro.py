@@ -8,13 +8,11 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from release.documents import load_yaml
-
-_ARCHES = ("aarch64", "x86_64")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +118,7 @@ def _all_different(values: tuple[str, ...]) -> tuple[str, ...]:
 
 
 _Line = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f\"\\$`]+$", max_length=200)]
+_Value = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$", max_length=1000)]
 _Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]  # os-release(5), ID=
 _Dist = Annotated[str, Field(pattern=r"^\.[A-Za-z0-9.]{1,30}$")]
 _Macro = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{2,}$")]  # rpm: at least three characters
@@ -128,7 +127,7 @@ _Inside = Annotated[str, AfterValidator(_inside)]
 _Branch = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")]
 # OCI distribution-spec 1.1, "Pulling manifests": <name>
 _Repository = Annotated[str, Field(pattern=r"^[a-z0-9]+([._-][a-z0-9]+)*(/[a-z0-9]+([._-][a-z0-9]+)*)*$")]
-_Arch = Annotated[str, Field(pattern=f"^({'|'.join(_ARCHES)})$")]
+_Arch = Literal["aarch64", "x86_64"]
 _Different = AfterValidator(_all_different)
 
 
@@ -136,6 +135,11 @@ class _Image(BaseModel):
     name: _Name
     repository: _Repository
     definition: _Inside
+
+
+def _named_differently(images: tuple[_Image, ...]) -> tuple[_Image, ...]:
+    _all_different(tuple(image.name for image in images))
+    return images
 
 
 class _RpmRepository(BaseModel):
@@ -170,15 +174,14 @@ class _Distro(BaseModel):
     channels: Annotated[tuple[_Name, ...], Field(min_length=1), _Different]
     spec_roots: Annotated[tuple[_Inside, ...], Field(min_length=1), _Different]
     macro_files: tuple[_Inside, ...] = ()
-    defines: dict[_Macro, _Line] = Field(default_factory=dict)
+    defines: dict[_Macro, _Value] = Field(default_factory=dict)
     rpms_repository: _Repository
     releases_repository: _Repository
-    images: tuple[_Image, ...]
+    images: Annotated[tuple[_Image, ...], AfterValidator(_named_differently)]
     toolchain: _Toolchain
 
     @model_validator(mode="after")
-    def _branches_and_images(self) -> _Distro:
+    def _two_branches(self) -> _Distro:
         if self.branch == self.channels_branch:
             raise ValueError("branch and channels_branch must differ: pointers never live beside specs")
-        _all_different(tuple(image.name for image in self.images))
         return self

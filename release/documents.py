@@ -61,8 +61,15 @@ def _validated(document: Marked, model: type[M], where: str) -> M:
             json.dumps(document.value), strict=True, extra="allow" if recorded else "forbid"
         )
     except ValidationError as error:
-        problems = [_problem(each, model, where, document) for each in error.errors(include_url=False)]
+        problems = [_problem(each, model, where, document) for each in _causes(error)]
         raise _combined(problems, where) from error
+
+
+def _causes(error: ValidationError) -> list[ErrorDetails]:
+    """Every problem, without "too short" for a list that only lacks the items that are problems themselves."""
+    found = error.errors(include_url=False)
+    around = {each["loc"][:length] for each in found for length in range(len(each["loc"]))}
+    return [each for each in found if each["type"] != "too_short" or each["loc"] not in around]
 
 
 def _combined(problems: list[Misconfigured], where: str) -> Misconfigured:
@@ -82,7 +89,7 @@ def _problem(error: ErrorDetails, model: type[BaseModel], where: str, document: 
         return Misconfigured(
             f"unknown key {_dotted(path)}",
             where=place,
-            expected=f"one of: {', '.join(keys)}",
+            expected=f"one of: {', '.join(keys)}" if keys else None,
             hint=f"did you mean {close!r}?" if close else None,
         )
     if error["type"] == "missing":

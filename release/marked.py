@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn
 
@@ -60,7 +62,8 @@ def read_json(text: str, where: str) -> Marked:
     except RecursionError:
         _too_deep(where)
     except ValueError as error:
-        _build(_json_events(text), where)  # a duplicate key: found again, now with its lines
+        with suppress(ValueError):
+            _build(_json_events(text), where)  # a duplicate key is found again, now with its lines
         raise Misconfigured("not JSON", where=where, got=error) from error
     return Marked(value=value, _lines=lambda: _build(_json_events(text), where)[1])
 
@@ -101,7 +104,9 @@ def _build(events: Iterator[_Event], where: str) -> tuple[Any, dict[Path, int]]:
             lines[key] = event.line
             yield event.text, read(next(events), key)
 
-    return read(next(events), ()), lines
+    value = read(next(events), ())
+    deque(events, maxlen=0)  # to the end: what follows the value must be well-formed too
+    return value, lines
 
 
 def _yaml_events(text: str, where: str) -> Iterator[_Event]:
