@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -173,16 +174,103 @@ def rolled_back(
         raise Refused("a rollback needs a name and a reason", where=where, got=f"by {by!r}, reason {reason!r}")
     if until and until <= at:
         raise Refused("the hold would end before it begins", where=where, got=until, expected=f"after {at}")
-    target = _target(channel, to)
-    alias = {bad.digest: bad.alias}
     known = {each.digest for each in channel.deny}
     denials = tuple(
-        Denial(digest=digest, alias=alias.get(digest), reason=reason, by=by, at=at)
+        Denial(digest=digest, alias=bad.alias if digest == bad.digest else None, reason=reason, by=by, at=at)
         for digest in dict.fromkeys((bad.digest, *deny))
         if digest not in known
     )
+    target = _target(channel, to, avoid=known | {each.digest for each in denials})
     entry = Entry(serial=channel.serial + 1, release=target, at=at, decided_by=by)
     hold = Hold(reason=reason, by=by, since=at, until=until)
-    held = replace(channel, current=None, previous=None, history=(), deny=(*channel.deny, *denials))
-    held = replace(held, current=target, history=channel.history)
-    return _pointed(held, entry, policy=policy, valid_seconds=valid_seconds, hold=hold)
+    return _pointed(channel, entry, policy=policy, valid_seconds=valid_seconds, hold=hold, deny=denials)
+
+
+def check_succession(before: Channel, after: Channel) -> None:
+    """Whether `after` may follow `before` in git, whoever wrote it: `Refused` when a serial falls or is used again."""
+    where = f"channel {before.channel!r}"
+    if after.channel != before.channel:
+        raise Refused("another channel's pointer", where=where, got=after.channel, expected=before.channel)
+    same = after.current == before.current
+    if after.serial < before.serial or (after.serial == before.serial and not same):
+        raise Refused(
+            "a serial never falls and never names two releases",
+            where=where,
+            got=f"serial {after.serial} -> {after.current.alias if after.current else 'nothing'}",
+            expected=f"serial {before.serial + 1} or more" if not same else f"serial {before.serial} or more",
+            hint="slipway rollback goes back under a new serial",
+        )
+    told = {each.serial: each.release.digest for each in before.history}
+    for entry in after.history:
+        if told.get(entry.serial, entry.release.digest) != entry.release.digest:
+            raise Refused(
+                f"the history of serial {entry.serial} was rewritten",
+                where=where,
+                got=entry.release.digest,
+                expected=told[entry.serial],
+            )
+
+
+def _pointed(
+    channel: Channel,
+    entry: Entry,
+    *,
+    policy: str,
+    valid_seconds: int,
+    hold: Hold | None,
+    deny: tuple[Denial, ...] = (),
+) -> Channel:
+    return replace(
+        channel,
+        serial=entry.serial,
+        current=entry.release,
+        previous=channel.current,
+        decided_by=entry.decided_by,
+        policy=policy,
+        valid_until=entry.at + timedelta(seconds=valid_seconds),
+        hold=hold,
+        deny=(*channel.deny, *deny),
+        history=(entry, *channel.history)[:HISTORY],
+    )
+
+
+def _target(channel: Channel, to: str | None, *, avoid: Collection[str]) -> ReleaseRef:
+    """The release of the history to go back to: the one named, or the newest one that is not to be avoided."""
+    past = {each.release.digest: each.release for each in channel.history}
+    allowed = [each for each in past.values() if each.digest not in avoid]
+    wanted = [each for each in allowed if to is None or to in (each.digest, each.alias)]
+    if wanted:
+        return wanted[0]
+    raise Refused(
+        "no release to go back to" if to is None else f"cannot go back to {to}",
+        where=f"channel {channel.channel!r}",
+        got=f"history: {', '.join(each.alias for each in past.values())}",
+        expected=f"one of {', '.join(each.alias for each in allowed) or 'none: every one is denied or current'}",
+    )
+
+
+def _contradiction(channel: Channel) -> str | None:
+    """What is impossible in a pointer, or None."""
+    serials = [each.serial for each in channel.history]
+    if any(newer <= older for newer, older in itertools.pairwise(serials)):
+        return "history serials that fall from entry to entry"
+    newest = (channel.history[0].serial, channel.history[0].release) if channel.history else (0, None)
+    if (channel.serial, channel.current) != newest:
+        return "serial and current equal to the newest entry of the history"
+    if channel.current and channel.denied({channel.current.digest}):
+        return f"a current release that is not denied: {channel.current.alias} is"
+    return None
+
+
+class _Dumper(yaml.SafeDumper):
+    """Plain YAML for a strict reader: no aliases, and quotes around all text that does not begin with a letter."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if text[:1].isalpha() else '"')
+
+
+_Dumper.add_representer(str, _text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -36,9 +37,10 @@ class Recorded:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: type[Recorded], handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Sort unknown keys into `extra` before the known ones are checked."""
+        """Sort unknown keys into `extra`; the rest is checked as JSON again, where strict means JSON's own types."""
         known = {each.name for each in dataclasses.fields(source)} - {"extra"}
-        return core_schema.no_info_before_validator_function(partial(_sort_out, known), handler(source))
+        as_json = core_schema.json_schema(handler(source))
+        return core_schema.no_info_before_validator_function(partial(_sort_out, known), as_json)
 
 
 def to_json(value: Any) -> Any:
@@ -80,8 +82,8 @@ def _adapter(cls: type[Any]) -> TypeAdapter[Any]:
     return TypeAdapter(cls)
 
 
-def _sort_out(known: set[str], value: Any) -> Any:
+def _sort_out(known: set[str], value: Any) -> str:
     if not isinstance(value, dict):
-        return value
+        raise ValueError("a mapping")
     extra = {key: each for key, each in value.items() if key not in known}
-    return {**{key: each for key, each in value.items() if key in known}, "extra": extra}
+    return json.dumps({**{key: each for key, each in value.items() if key in known}, "extra": extra})

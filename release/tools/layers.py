@@ -1,37 +1,40 @@
 """A folder becomes an image layer: one deterministic tar stream, compressed and hashed in the same pass.
 
 Equal trees give equal bytes whoever packs them and when: members are sorted by their whole name, times are clamped
-to an epoch, owners are numbers, links to one file are found by (device, inode) in that same order, and only
+to an epoch, owners are numbers, links to one file are found by (device, inode) in that same order, and only the
 attributes that belong to the content are kept. Source: OCI image-spec 1.1, layer.md.
 """
 
 from __future__ import annotations
 
-import hashlib
+import errno
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Protocol
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 
-import zstandard
-from isal import isal_zlib
-
-from release.errors import Broken, Refused
+from release.errors import Broken, Misconfigured, Refused
 from release.images import Compression, Layer
+from release.tools.compressing import Progress, Sink
 from release.tools.store import disk_errors
 from release.tools.tar import END_OF_ARCHIVE, Kind, Member, encode, padding
 
-BUFFER_BYTES = 1 << 20
-_GZIP_WINDOW = 31  # zlib.h, deflateInit2: 15 bits of window, and 16 to ask for gzip; the header's time stays zero
 # A capability is what a file may do; everything else (security.selinux, trusted.overlay.*, system.posix_acl_*)
 # describes the machine on which the tree happened to lie.
-_KEPT_ATTRIBUTE = b"security.capability"
-_WHITEOUT = b".wh."  # layer.md, "Whiteouts": such a name deletes a file of the layer below
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-
-Progress = Callable[[int], None]
+_KEPT_ATTRIBUTE = "security.capability"
+_WHITEOUT = ".wh."  # layer.md, "Whiteouts": such a name deletes a file of the layer below
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+_MOVED = (errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.ENXIO)
+_KINDS = {
+    stat.S_IFREG: Kind.FILE,
+    stat.S_IFDIR: Kind.FOLDER,
+    stat.S_IFLNK: Kind.SYMLINK,
+    stat.S_IFIFO: Kind.FIFO,
+    stat.S_IFCHR: Kind.CHARACTER_DEVICE,
+    stat.S_IFBLK: Kind.BLOCK_DEVICE,
+}
 
 
 def write_layer(
@@ -46,64 +49,92 @@ def write_layer(
 
     `epoch` (seconds since 1970) is the newest time any member may have. `progress` is told the uncompressed bytes
     so far, once per MiB. Sockets are left out: they mean nothing without the process behind them. `Refused` for a
-    name that means a deletion, `Broken` for a file that changes while it is read and for a failing disk.
-    Blocking: an async caller uses a thread.
+    name that means a deletion, `Broken` for a file that changes while it is read and for a failing disk,
+    `Misconfigured` for a file that may not be read. Blocking: an async caller uses a thread.
     """
+    with _archive(out, compression, progress) as sink, _tree_errors(root):
+        for member, path in _members(root, epoch):
+            _put(member, path, sink)
+    return sink.layer()
+
+
+def write_files_layer(
+    files: Mapping[str, bytes], out: Path, *, epoch: int, compression: Compression = Compression.GZIP
+) -> Layer:
+    """A layer of a few files given as absolute path and content, all owned by root, mode 0644, in folders of 0755.
+
+    Such a layer lies above the packages of an image: what changes with every release costs a kilobyte, and the
+    layer below keeps its digest.
+    """
+    contents = {path.lstrip("/").encode(): content for path, content in files.items()}
+    folders = {b"%s/" % str(parent).encode() for path in files for parent in PurePosixPath(path[1:]).parents}
+    with _archive(out, compression, None) as sink:
+        for name in sorted(contents.keys() | folders - {b"./"}):
+            content = contents.get(name, b"")
+            kind, mode = (Kind.FILE, 0o644) if name in contents else (Kind.FOLDER, 0o755)
+            sink.write(encode(Member(name=name, kind=kind, mode=mode, size=len(content), mtime=epoch)))
+            sink.write(content + padding(len(content)))
+    return sink.layer()
+
+
+@contextmanager
+def _archive(out: Path, compression: Compression, progress: Progress | None) -> Iterator[Sink]:
+    """A sink whose file takes its name when the block and the archive are complete."""
     part = out.with_name(f"{out.name}.part")
     try:
-        with disk_errors(out), part.open("wb", buffering=0) as file:
-            sink = _Sink(file.write, _compressor(compression), progress)
-            for member, path in _members(os.fsencode(root), epoch):
-                _put(member, path, sink)
-            sink.write(END_OF_ARCHIVE)
-            layer = sink.finish(compression)
         with disk_errors(out):
+            with part.open("wb", buffering=0) as file:
+                sink = Sink(file, compression, progress)
+                yield sink
+                sink.write(END_OF_ARCHIVE)
+                sink.finish()
             part.replace(out)
     finally:
         part.unlink(missing_ok=True)
-    return layer
 
 
-def _members(root: bytes, epoch: int) -> Iterator[tuple[Member, bytes]]:
+@contextmanager
+def _tree_errors(root: Path) -> Iterator[None]:
+    try:
+        yield
+    except PermissionError as error:
+        raise Misconfigured(
+            "a file of the image may not be read",
+            where=error.filename,
+            hint="the tree of an image keeps its owners and modes, so packing it needs root",
+        ) from error
+    except OSError as error:
+        if error.errno not in _MOVED:
+            raise
+        raise _changed(error.filename or str(root), got=error.strerror, expected="the file that was listed") from error
+
+
+def _members(root: Path, epoch: int) -> Iterator[tuple[Member, str]]:
     """Every member with the path to read it from, in the order of the whole names as the archive spells them."""
     first_names: dict[tuple[int, int], bytes] = {}
-    pending = _children(root, b"")
+    pending = _children(os.fspath(root), b"")
     while pending:
-        name, entry = pending.pop()
+        name, path = pending.pop()
         if name.endswith(b"/"):
-            pending += _children(entry.path, name)
-        member = _member(name, entry.path, epoch, first_names)
+            pending += _children(path, name)
+        member = _member(name, path, epoch, first_names)
         if member:
-            yield member, entry.path
+            yield member, path
 
 
-def _children(folder: bytes, prefix: bytes) -> list[tuple[bytes, os.DirEntry[bytes]]]:
-    """A folder's entries by archive name, last name first, because they are taken from the end."""
+def _children(folder: str, prefix: bytes) -> list[tuple[bytes, str]]:
+    """A folder's entries as (archive name, path), last name first, because they are taken from the end."""
+    found = []
     with os.scandir(folder) as entries:
-        found = [(prefix + each.name + b"/" * each.is_dir(follow_symlinks=False), each) for each in entries]
-    for name, entry in found:
-        if entry.name.startswith(_WHITEOUT):
-            raise Refused(
-                "a file name means a deletion in an image layer",
-                where=os.fsdecode(entry.path),
-                got=os.fsdecode(name),
-                expected="no name that starts with .wh.",
-                hint="leave this file out of the package that owns it",
-            )
-    return sorted(found, key=lambda each: each[0], reverse=True)
+        for entry in entries:
+            if entry.name.startswith(_WHITEOUT):
+                raise _means_deletion(entry.path)
+            slash = b"/" if entry.is_dir(follow_symlinks=False) else b""
+            found.append((prefix + os.fsencode(entry.name) + slash, entry.path))
+    return sorted(found, reverse=True)
 
 
-_KINDS = {
-    stat.S_IFREG: Kind.FILE,
-    stat.S_IFDIR: Kind.FOLDER,
-    stat.S_IFLNK: Kind.SYMLINK,
-    stat.S_IFIFO: Kind.FIFO,
-    stat.S_IFCHR: Kind.CHARACTER_DEVICE,
-    stat.S_IFBLK: Kind.BLOCK_DEVICE,
-}
-
-
-def _member(name: bytes, path: bytes, epoch: int, first_names: dict[tuple[int, int], bytes]) -> Member | None:
+def _member(name: bytes, path: str, epoch: int, first_names: dict[tuple[int, int], bytes]) -> Member | None:
     status = os.lstat(path)
     kind = _KINDS.get(stat.S_IFMT(status.st_mode))
     if kind is None:
@@ -116,7 +147,7 @@ def _member(name: bytes, path: bytes, epoch: int, first_names: dict[tuple[int, i
         gid=status.st_gid,
         size=status.st_size if kind is Kind.FILE else 0,
         mtime=min(status.st_mtime_ns // 1_000_000_000, epoch),
-        link=os.readlink(path) if kind is Kind.SYMLINK else b"",
+        link=os.fsencode(os.readlink(path)) if kind is Kind.SYMLINK else b"",  # noqa: PTH115 - Path rewrites a//b
         device=(os.major(status.st_rdev), os.minor(status.st_rdev)),
         xattrs=_attributes(path),
     )
@@ -128,34 +159,26 @@ def _member(name: bytes, path: bytes, epoch: int, first_names: dict[tuple[int, i
     return member
 
 
-def _attributes(path: bytes) -> Mapping[bytes, bytes]:
-    names = os.listxattr(path, follow_symlinks=False)
-    if _KEPT_ATTRIBUTE.decode() not in names:
+def _attributes(path: str) -> Mapping[bytes, bytes]:
+    if _KEPT_ATTRIBUTE not in os.listxattr(path, follow_symlinks=False):
         return {}
-    return {_KEPT_ATTRIBUTE: os.getxattr(path, _KEPT_ATTRIBUTE, follow_symlinks=False)}
+    return {_KEPT_ATTRIBUTE.encode(): os.getxattr(path, _KEPT_ATTRIBUTE, follow_symlinks=False)}
 
 
-def _put(member: Member, path: bytes, sink: _Sink) -> None:
-    """Header and content. The file is compared with what the header promised before and after it is read."""
+def _put(member: Member, path: str, sink: Sink) -> None:
+    """Header and content; the file must be, before and after it is read, what the header says."""
+    sink.write(encode(member))
     if member.kind is not Kind.FILE:
-        sink.write(encode(member))
         return
     file = os.open(path, _READ)
     try:
         before = os.fstat(file)
-        sink.write(encode(member))
         complete = before.st_size == member.size and sink.copy(file, member.size)
         after = os.fstat(file)
     finally:
         os.close(file)
     if not complete or _version(before) != _version(after):
-        raise Broken(
-            "a file changed while it was packed",
-            where=os.fsdecode(path),
-            got=f"{after.st_size} bytes, changed at {after.st_mtime_ns} ns",
-            expected=f"{member.size} bytes, changed at {before.st_mtime_ns} ns",
-            hint="nothing may write into a tree that is being packed; assemble it again",
-        )
+        raise _changed(path, got=f"{after.st_size} bytes", expected=f"{member.size} bytes, untouched")
     sink.write(padding(member.size))
 
 
@@ -163,77 +186,20 @@ def _version(status: os.stat_result) -> tuple[int, int, int]:
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
-class _Compressor(Protocol):
-    def compress(self, data: memoryview, /) -> bytes: ...
-    def flush(self) -> bytes: ...
+def _changed(path: str, *, got: str | None, expected: str) -> Broken:
+    return Broken(
+        "a file changed while it was packed",
+        where=path,
+        got=got,
+        expected=expected,
+        hint="nothing may write into a tree that is being packed; assemble it again",
+    )
 
 
-def _compressor(compression: Compression) -> _Compressor:
-    """One thread each, because the bytes that more threads make differ (measured for zstd 3)."""
-    if compression is Compression.ZSTD:
-        zstd: _Compressor = zstandard.ZstdCompressor(level=3).compressobj()
-        return zstd
-    gzip: _Compressor = isal_zlib.compressobj(1, wbits=_GZIP_WINDOW)
-    return gzip
-
-
-class _Sink:
-    """One buffer between many small writes and the two hashes, the compressor and the file."""
-
-    def __init__(
-        self, write: Callable[[bytes], int | None], compressor: _Compressor, progress: Progress | None
-    ) -> None:
-        self._write, self._compressor, self._progress = write, compressor, progress
-        self._buffer = memoryview(bytearray(BUFFER_BYTES))
-        self._fill = 0
-        self._plain, self._packed = hashlib.sha256(), hashlib.sha256()
-        self._plain_bytes = self._packed_bytes = 0
-
-    def write(self, content: bytes) -> None:
-        rest = memoryview(content)
-        while rest:
-            count = min(len(rest), BUFFER_BYTES - self._fill)
-            self._buffer[self._fill : self._fill + count] = rest[:count]
-            self._advance(count)
-            rest = rest[count:]
-
-    def copy(self, file: int, size: int) -> bool:
-        """Take exactly `size` bytes from an open file; False when it ends early."""
-        while size:
-            count = os.readv(file, [self._buffer[self._fill : self._fill + size]])
-            if not count:
-                return False
-            self._advance(count)
-            size -= count
-        return True
-
-    def finish(self, compression: Compression) -> Layer:
-        self._drain()
-        self._emit(self._compressor.flush())
-        return Layer(
-            diff_id=f"sha256:{self._plain.hexdigest()}",
-            digest=f"sha256:{self._packed.hexdigest()}",
-            size=self._packed_bytes,
-            compression=compression,
-        )
-
-    def _advance(self, count: int) -> None:
-        self._fill += count
-        if self._fill == BUFFER_BYTES:
-            self._drain()
-
-    def _drain(self) -> None:
-        full = self._buffer[: self._fill]
-        self._plain.update(full)
-        self._plain_bytes += self._fill
-        self._emit(self._compressor.compress(full))
-        self._fill = 0
-        if self._progress:
-            self._progress(self._plain_bytes)
-
-    def _emit(self, packed: bytes) -> None:
-        self._packed.update(packed)
-        self._packed_bytes += len(packed)
-        rest = memoryview(packed)
-        while rest:
-            rest = rest[self._write(rest) or 0 :]
+def _means_deletion(path: str) -> Refused:
+    return Refused(
+        "a file name means a deletion in an image layer",
+        where=path,
+        expected=f"no name that starts with {_WHITEOUT}",
+        hint="leave this file out of the package that owns it",
+    )

@@ -65,12 +65,12 @@ class _OneFile(AuthBackend):  # type: ignore[misc]  # oras ships no types
 
     def __init__(self, path: Path) -> None:
         super().__init__()
-        self._auth_config = oras.utils.read_json(str(path))
+        self._auth_config = {"auths": {}, **oras.utils.read_json(str(path))}
         self._basic_auth = ""
 
     def basic(self, host: str) -> str:
         """base64 of `user:password`, empty when there is none."""
-        self.load_configs(Container(f"{host}/login"))
+        self.load_configs(Container("login", registry=host))
         return str(self._basic_auth)
 
 

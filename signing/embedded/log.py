@@ -13,7 +13,6 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -48,7 +47,7 @@ class Log:
         self._lock = threading.Lock()
         for entry in _recovered(path):
             self._tree.append(leaf_hash(entry))
-        self._file = os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab")
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         if not len(self._tree):
             self.append(GENESIS)
 
@@ -79,7 +78,7 @@ class Log:
 
     def close(self) -> None:
         """Release the file."""
-        self._file.close()
+        os.close(self._file)
 
     def _checkpoint(self) -> str:
         note = f"{ORIGIN}\n{len(self._tree)}\n{base64.b64encode(self._tree.root()).decode()}\n"
@@ -87,15 +86,15 @@ class Log:
         return f"{note}\n\N{EM DASH} {ORIGIN} {signature}\n"
 
 
-def _durably(file: BinaryIO, line: bytes) -> None:
-    before = os.fstat(file.fileno()).st_size
+def _durably(file: int, line: bytes) -> None:
+    before = os.fstat(file).st_size
     try:
-        file.write(line)
-        file.flush()
-        os.fsync(file.fileno())
+        if os.write(file, line) < len(line):
+            raise OSError("only a part of the entry could be written")
+        os.fsync(file)
     except OSError as error:
-        os.truncate(file.fileno(), before)  # a full disk must not leave half a line in front of the next entry
-        raise Broken("the transparency log cannot be written", where=str(file.name), got=error) from error
+        os.truncate(file, before)  # half a line must not stand in front of the next entry
+        raise Broken("the transparency log cannot be written", got=error, hint="is the disk full?") from error
 
 
 def _recovered(path: Path) -> Iterator[bytes]:
