@@ -1,6 +1,6 @@
 """A TCP proxy that adds a fixed delay in each direction: a registry across the country, on one machine.
 
-    python -m bench.delay_proxy <port> <upstream port> <round trip in seconds>
+python -m bench.delay_proxy <port> <upstream port> <round trip in seconds>
 """
 
 from __future__ import annotations

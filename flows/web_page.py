@@ -15,10 +15,11 @@ from flows.web_shared import Shared
 from release.errors import Error
 from release.findings import findings
 from release.instants import instant_text, span_text
-from release.status import Level, Status, render_json
+from release.status import BuildState, BuildStatus, Level, Status, render_json
 
 KEEP = timedelta(seconds=1)
 REFRESH_BUSY, REFRESH_IDLE = 4, 20  # seconds: while a run is in progress, and while nothing moves
+SMALL_RUN = 12  # packages
 TEMPLATES = Path(__file__).parent / "templates"
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
@@ -39,11 +40,14 @@ def page(services: WebServices) -> APIRouter:
             html = templates.get_template("unavailable.html").render(error=error, refresh=RETRY_SECONDS)
             return HTMLResponse(html, status_code=status_of(error), headers=no_store)
         found = findings(status)
+        urgent, rest = _by_urgency(status.run.builds) if status.run else ((), ())
         html = templates.get_template("status.html").render(
             status=status,
             findings=found,
             level=found[0].level.value if found else "quiet",
             alarms=sum(finding.level is Level.ALARM for finding in found),
+            urgent=urgent,
+            rest=rest,
             refresh=REFRESH_BUSY if status.run else REFRESH_IDLE,
         )
         return HTMLResponse(html, headers=no_store)
@@ -60,6 +64,14 @@ def page(services: WebServices) -> APIRouter:
         return JSONResponse({"status": "ok"}, headers=no_store)
 
     return router
+
+
+def _by_urgency(builds: tuple[BuildStatus, ...]) -> tuple[tuple[BuildStatus, ...], tuple[BuildStatus, ...]]:
+    """What to show at once and what to fold away: a small run whole, of a large one what fails or is under way."""
+    urgent = tuple(build for build in builds if build.state in (BuildState.FAILED, BuildState.BUILDING))
+    if len(builds) <= SMALL_RUN:
+        return builds, ()
+    return urgent, tuple(build for build in builds if build not in urgent)
 
 
 def _environment() -> Environment:

@@ -7,17 +7,12 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-import yaml
-from pydantic import ConfigDict, RootModel
-
-from release.documents import load_yaml
-from release.errors import Misconfigured, Refused
+from release.aliases import ReleaseRef
+from release.errors import Refused
 from release.instants import Instant, short_instant
-from release.records import Digest, Recorded, to_json
-from release.releases import ReleaseRef
+from release.records import Digest, Recorded
 
 HISTORY = 20
-_HEADER = "# Written by slipway; it moves by commits only, and its serial never falls.\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,23 +82,6 @@ class Channel(Recorded):
         """When a release first became current here, as far as the history reaches."""
         return min((each.at for each in self.history if each.release.digest == digest), default=None)
 
-    def to_yaml(self) -> str:
-        """The file: stable order, one fact a line, nothing but what `parse_channel` reads back equal."""
-        return _HEADER + yaml.dump(to_json(self), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000)
-
-
-class _File(RootModel[Channel]):
-    model_config = ConfigDict(frozen=True)
-
-
-def parse_channel(text: str, *, name: str) -> Channel:
-    """Read `channels/<name>.yaml`. `Misconfigured` with file and line; unknown keys survive."""
-    where = f"channels/{name}.yaml"
-    channel = load_yaml(text, _File, where=where).root
-    if channel.channel != name:
-        raise Misconfigured("the file is another channel's", where=where, got=channel.channel, expected=name)
-    return channel
-
 
 def moved(
     channel: Channel,
@@ -125,7 +103,10 @@ def moved(
     where = f"channel {channel.channel!r}"
     if channel.current and channel.current.digest == release.digest:
         raise Refused(
-            f"{release.alias} is current already", where=where, got=f"serial {channel.serial}", expected="another release"
+            f"{release.alias} is current already",
+            where=where,
+            got=f"serial {channel.serial}",
+            expected="another release",
         )
     if denial := channel.denied({release.digest, *artifacts}):
         raise Refused(
@@ -260,17 +241,3 @@ def _contradiction(channel: Channel) -> str | None:
     if channel.current and channel.denied({channel.current.digest}):
         return f"a current release that is not denied: {channel.current.alias} is"
     return None
-
-
-class _Dumper(yaml.SafeDumper):
-    """Plain YAML for a strict reader: no aliases, and quotes around all text that does not begin with a letter."""
-
-    def ignore_aliases(self, data: object) -> bool:
-        return True
-
-
-def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if text[:1].isalpha() else '"')
-
-
-_Dumper.add_representer(str, _text)

@@ -6,6 +6,7 @@ manual. Both order versions alike for what Debian ships: `~` sorts before the en
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -95,8 +96,8 @@ def relations(field: str) -> tuple[str, ...]:
 
 
 def merged(path: str) -> str:
-    """A path without its leading slash after the usr merge: `bin/sh` -> `usr/bin/sh` (Debian's usrmerge)."""
-    relative = path.removeprefix("./").strip("/")
+    """A member's path, relative and normal, after the usr merge: `./bin/sh` -> `usr/bin/sh` (Debian's usrmerge)."""
+    relative = posixpath.normpath(path).lstrip("/")
     return f"usr/{relative}" if _MERGED.match(relative) else relative
 
 
@@ -127,4 +128,7 @@ def _one_relation(relation: str) -> str:
         raise Refused("not a Debian relation", got=repr(relation)[:80], expected="name (>= version)")
     if not match["sign"]:
         return match["name"]
-    return f"{match['name']} {_SIGNS[match['sign']]} {rpm_version(match['version'])}"
+    sign, version = _SIGNS[match["sign"]], rpm_version(match["version"])
+    if sign in (">", "<=") and "-" not in version:
+        version += "-0"  # RPM ignores releases where one side has none; for Debian 2.36-9 is later than 2.36
+    return f"{match['name']} {sign} {version}"

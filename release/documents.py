@@ -39,10 +39,10 @@ def load_json(text: str, model: type[M], *, where: str, limit: int = LIMIT_JSON)
     return _validated(read_json(text, where), model, where)
 
 
-def close_match(word: str, words: Iterable[str]) -> str | None:
-    """The one of `words` that a typing error most likely meant, or None."""
-    by_lower = {each.lower(): each for each in words}
-    close = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
+def close_match(word: str, words: Iterable[str], *, cutoff: float = 0.6) -> str | None:
+    """The one of `words` that a typing error most likely meant, or None; `cutoff` is difflib's ratio of likeness."""
+    by_lower = {each.lower(): each for each in sorted(words, reverse=True)}  # of two that differ by case, the capital
+    close = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=cutoff)
     return by_lower[close[0]] if close else None
 
 

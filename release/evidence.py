@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from release.aliases import ReleaseRef
 from release.instants import Instant
 from release.policies import GateKind, Lane
-from release.records import Digest
-from release.releases import ReleaseRef, ReleaseTest, Trust, Verdict
+from release.records import Digest, to_bytes
+from release.releases import ReleaseTest, Trust, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,15 +65,26 @@ class Evidence:
     approvals: tuple[Approval, ...] = ()
     passed: tuple[Passed, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Facts have no order: equal facts make equal evidence, whoever found which first."""
+        for name in ("artifacts", "findings", "tests", "baseline", "approvals", "passed"):
+            object.__setattr__(self, name, tuple(sorted(getattr(self, name), key=to_bytes)))
+
     def finding(self, kind: GateKind) -> Finding | None:
-        """The worst finding of a kind: one PASS never hides a FAIL."""
-        found = [each for each in self.findings if each.kind is kind]
-        return min(found, key=lambda each: (each.verdict is Verdict.PASS, each.verdict, each.got), default=None)
+        """The worst finding of a kind: a PASS never hides a FAIL."""
+        found = (each for each in self.findings if each.kind is kind)
+        return max(found, key=lambda each: each.verdict.severity, default=None)
+
+    def test(self, name: str) -> ReleaseTest | None:
+        """The worst result of a named test."""
+        found = (each for each in self.tests if each.name == name)
+        return max(found, key=lambda each: each.verdict.severity, default=None)
+
+    def known_failures(self, test: str) -> frozenset[str]:
+        """The cases of a test that fail in the channel's current release too."""
+        failed = [each for each in self.baseline if each.name == test and each.verdict is Verdict.FAIL]
+        return frozenset(case for each in failed for case in each.failures)
 
     def passed_at(self, channel: str) -> datetime | None:
         """Since when the release counts as passed in `channel`."""
         return min((each.at for each in self.passed if each.channel == channel), default=None)
-
-    def approvers(self) -> frozenset[str]:
-        """Everybody who said yes."""
-        return frozenset(each.by for each in self.approvals)

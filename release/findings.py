@@ -30,14 +30,14 @@ def _newest_commit(status: Status) -> Iterator[Finding]:
     ended = (each for each in status.commits if each.state not in (CommitState.QUEUED, CommitState.RUNNING))
     newest = next((each for each in ended if each.state is not CommitState.SUPERSEDED), None)
     if newest and newest.state in (CommitState.FAILED, CommitState.REFUSED):
-        text = _sentence(f"{newest.sha[:10]} {newest.state}", newest.detail)
+        text = _sentence(f"Commit {newest.sha[:12]} {newest.state}", newest.detail)
         yield Finding(level=Level.ALARM, text=text, section="commits")
 
 
 def _builds(status: Status) -> Iterator[Finding]:
     failed = [build.package for build in status.run.builds if build.state is BuildState.FAILED] if status.run else []
     if failed:
-        yield Finding(level=Level.ALARM, text=f"failed in this run: {', '.join(failed)}", section="run")
+        yield Finding(level=Level.ALARM, text=f"Failed in this run: {', '.join(failed)}", section="run")
 
 
 def _audit(status: Status) -> Iterator[Finding]:
@@ -46,13 +46,13 @@ def _audit(status: Status) -> Iterator[Finding]:
         return
     if audit.different:
         # The build cache vouched for bits that a rebuild does not confirm: the worst bug there is.
-        text = f"the nightly rebuild differs from what was published: {', '.join(audit.different)}"
+        text = f"The nightly rebuild differs from what was published: {', '.join(audit.different)}"
         yield Finding(level=Level.ALARM, text=text, section="audit")
     if audit.failed:
-        text = f"the nightly rebuild failed: {', '.join(audit.failed)}"
+        text = f"The nightly rebuild failed: {', '.join(audit.failed)}"
         yield Finding(level=Level.WARNING, text=text, section="audit")
     if status.taken_at - audit.finished_at > AUDIT_OVERDUE:
-        text = f"no nightly rebuild since {audit.finished_at:%Y-%m-%d}"
+        text = f"No nightly rebuild since {audit.finished_at:%Y-%m-%d}"
         yield Finding(level=Level.WARNING, text=text, section="audit")
 
 

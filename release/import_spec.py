@@ -44,7 +44,7 @@ def file_list(imported: Imported) -> str:
 
 
 def spec_text(source: str, packages: Sequence[Imported], *, lists: str) -> str:
-    """One spec for all packages of a source; `<lists>/<package>.files` hold their file lists.
+    """One spec for the packages of a source that share an arch; `<lists>/<package>.files` hold their file lists.
 
     The package named like its source is the main one, so that each RPM names its source (SOURCERPM).
     """
@@ -64,9 +64,10 @@ def _package(first_line: str, imported: Imported) -> str:
         f"Release: {control.release or 0}",
         *([f"Epoch: {control.epoch}"] if control.epoch else []),
         f"Summary: {_escaped(control.summary)}",
+        "Vendor: Debian",
         f"License: see /usr/share/doc/{control.name}/copyright",
         *([f"URL: {_escaped(control.url)}"] if control.url else []),
-        *(["BuildArch: noarch"] if control.arch == "noarch" and not first_line.startswith("Name:") else []),
+        *(["BuildArch: noarch"] if control.arch == "noarch" else []),
         "AutoReqProv: no",
         f"Requires(pre): {FILESYSTEM}",
         *(f"Requires: {each}" for each in control.requires),
@@ -81,6 +82,7 @@ def _sourceless(source: str, like: Imported) -> str:
     """A main package for a source that has none of its name; without %files it is never written."""
     version = like.control.version
     tags = [f"Name: {source}", f"Version: {version}", f"Release: {like.control.release or 0}"]
+    tags += ["BuildArch: noarch"] if like.control.arch == "noarch" else []
     return "\n".join([*tags, f"Summary: {source}", "License: none", "%description", ""])
 
 
@@ -114,4 +116,5 @@ def _escaped(text: str) -> str:
 
 
 def _escaped_path(path: str) -> str:
-    return re.sub(r"([\[\]*?{}\\])", r"\\\1", path).replace("%", "%%")
+    """A path that rpm's %files globs match as it stands: each special character alone in brackets, as in glob(7)."""
+    return _escaped(re.sub(r"([*?[{])", r"[\1]", path))

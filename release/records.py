@@ -7,9 +7,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from functools import cache, partial
 from types import MappingProxyType
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, cast
 
 from pydantic import AfterValidator, Field, GetCoreSchemaHandler, PlainValidator, TypeAdapter, ValidationError
 from pydantic_core import CoreSchema, core_schema
@@ -47,6 +48,8 @@ def to_json(value: Any) -> Any:
     """The JSON value of frozen data: dataclasses by field without the Nones, unknown keys back in their place."""
     if isinstance(value, oci.Descriptor):
         return value.to_json()
+    if isinstance(value, StrEnum):
+        return value.value
     if isinstance(value, datetime):
         return instant_text(value)
     if isinstance(value, tuple | list):
@@ -68,7 +71,8 @@ def to_bytes(value: Any) -> bytes:
 def from_bytes(cls: type[T], raw: bytes, *, what: str) -> T:
     """Read recorded JSON back. `Refused` names `what` and the first place that is wrong."""
     try:
-        return _adapter(cls).validate_json(raw, strict=True, extra="forbid")
+        adapter: TypeAdapter[T] = _adapter(cast(Any, cls))
+        return adapter.validate_json(raw, strict=True, extra="forbid")
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         place = ".".join(str(part) for part in first["loc"])
@@ -78,7 +82,7 @@ def from_bytes(cls: type[T], raw: bytes, *, what: str) -> T:
 
 
 @cache
-def _adapter(cls: type[Any]) -> TypeAdapter[Any]:
+def _adapter(cls: Any) -> TypeAdapter[Any]:
     return TypeAdapter(cls)
 
 

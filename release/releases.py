@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 from operator import attrgetter
 from types import MappingProxyType
 from typing import Any
 
 from release import oci
-from release.digests import checked
 from release.errors import Refused
 from release.instants import Instant, instant_text
 from release.records import Descriptor, Digest, Recorded, from_bytes, to_bytes
@@ -21,7 +18,6 @@ RELEASE = "application/vnd.slipway.release.v1"
 RECORD = "application/vnd.slipway.release.v1+json"
 PLAN = "application/vnd.slipway.plan.v1+json"
 CERTIFICATES = "application/vnd.slipway.certificates.v1+json"
-_ALIAS = re.compile(r"R-(\d{8})\.([1-9]\d*)\Z")
 _ORDER: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
     {
         "images": attrgetter("name"),
@@ -49,13 +45,10 @@ class Verdict(StrEnum):
     PENDING = "PENDING"
     UNKNOWN = "UNKNOWN"
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReleaseRef:
-    """A release by its identity, the digest, with the name that people use."""
-
-    digest: Digest
-    alias: str
+    @property
+    def severity(self) -> int:
+        """How much a verdict stands in the way: the worst of several answers is the answer."""
+        return ("PASS", "PENDING", "UNKNOWN", "FAIL").index(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,26 +188,6 @@ def parse_release(document: oci.Document, record: bytes) -> Release:
     if got != layer.digest:
         raise Refused("the record is not the release's own", where=document.digest, got=got, expected=layer.digest)
     return from_bytes(Release, record, what="a release record")
-
-
-def mint_alias(*, tags: Mapping[str, str], digest: str, commit_time: datetime) -> str:
-    """`R-<yyyymmdd>.<n>` for a release: the alias that it carries already, otherwise the next one of the commit's day.
-
-    `tags` are the existing tags of the releases repository with their digests. The day is the commit's, in UTC, so
-    a rebuild on another day gets the same name; numbers are never reused while their tags exist.
-    """
-    aliases = {tag: match for tag in tags if (match := _ALIAS.match(tag))}
-    carried = [tag for tag in aliases if tags[tag] == checked(digest)]
-    if carried:
-        return min(carried, key=lambda tag: (aliases[tag][1], int(aliases[tag][2])))
-    day = commit_time.astimezone(UTC).strftime("%Y%m%d")
-    used = [int(match[2]) for match in aliases.values() if match[1] == day]
-    return f"R-{day}.{max(used, default=0) + 1}"
-
-
-def is_alias(text: str) -> bool:
-    """Whether a tag is the alias of a release."""
-    return bool(_ALIAS.match(text))
 
 
 def _titled(descriptor: oci.Descriptor, media_type: str, title: str) -> oci.Descriptor:

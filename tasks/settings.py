@@ -41,6 +41,8 @@ class Settings:
     prefect_api: str = _setting("SLIPWAY_PREFECT_API", "URL of a Prefect API (default: embedded server)")
     docker: str = _setting("DOCKER_HOST", "URL of the container engine (default: the system's, else embedded)")
     trust: str = _setting("SLIPWAY_TRUST", "'embedded', or a Sigstore ClientTrustConfig file")
+    identity: str = _setting("SLIPWAY_IDENTITY", "base of the embedded signers' identities, as in distro.yaml")
+    issuer: str = _setting("SLIPWAY_ISSUER", "OIDC issuer of the signers (default: the embedded Sigstore)")
     identity_token: str = _setting("SLIPWAY_IDENTITY_TOKEN", "'ambient' or a token file; unused when embedded")
     openpgp_home: str = _setting("SLIPWAY_OPENPGP_HOME", "GNUPGHOME that holds the RPM signing key")
     webhook_secret_file: str = _setting("SLIPWAY_WEBHOOK_SECRET_FILE", "file with the webhook secret")
@@ -101,6 +103,7 @@ def read_settings(environment: Mapping[str, str] | None = None, *, start: Path |
     registry_port = _number(env, "SLIPWAY_REGISTRY_PORT", 5801)
     web_port = _number(env, "SLIPWAY_WEB_PORT", 5802)
     prefect_port = _number(env, "SLIPWAY_PREFECT_PORT", 5803)
+    sigstore_port = _number(env, "SLIPWAY_SIGSTORE_PORT", 5804)
     registry = env.get("SLIPWAY_REGISTRY", f"http://127.0.0.1:{registry_port}").rstrip("/")
     return Settings(
         state=str(state),
@@ -112,13 +115,15 @@ def read_settings(environment: Mapping[str, str] | None = None, *, start: Path |
         prefect_api=env.get("SLIPWAY_PREFECT_API", f"http://127.0.0.1:{prefect_port}/api").rstrip("/"),
         docker=env.get("DOCKER_HOST", ""),
         trust=env.get("SLIPWAY_TRUST", "embedded"),
+        identity=env.get("SLIPWAY_IDENTITY", "https://slipway.example/skiff").rstrip("/"),
+        issuer=env.get("SLIPWAY_ISSUER", f"http://127.0.0.1:{sigstore_port}").rstrip("/"),
         identity_token=env.get("SLIPWAY_IDENTITY_TOKEN", "ambient"),
         openpgp_home=env.get("SLIPWAY_OPENPGP_HOME") or str(state / "keys" / "openpgp"),
         webhook_secret_file=env.get("SLIPWAY_WEBHOOK_SECRET_FILE") or str(state / "keys" / "webhook-secret"),
         registry_port=registry_port,
         web_port=web_port,
         prefect_port=prefect_port,
-        sigstore_port=_number(env, "SLIPWAY_SIGSTORE_PORT", 5804),
+        sigstore_port=sigstore_port,
         jobs=_number(env, "SLIPWAY_JOBS", max(1, os.cpu_count() or 1)),
         poll_seconds=_number(env, "SLIPWAY_POLL_SECONDS", 60),
     )

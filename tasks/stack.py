@@ -100,11 +100,14 @@ def _sigstore(settings: Settings) -> Daemon:
     folder = settings.folder / "sigstore"
     return Daemon(
         name="sigstore",
-        argv=[sys.executable, "-m", "signing.embedded", "--state", str(folder), "--port", str(settings.sigstore_port)],
+        argv=[
+            sys.executable, "-m", "signing.embedded", "--state", str(folder),
+            "--port", str(settings.sigstore_port), "--identity", settings.identity,
+        ],
         folder=folder,
         environment={"PYTHONPATH": _code()},
         ready=lambda: answers(f"{settings.sigstore_url}/healthz"),
-    )
+    )  # fmt: skip
 
 
 def _prefect(settings: Settings) -> Daemon:

@@ -19,7 +19,7 @@ _GZIP_WINDOW = 31  # zlib.h, deflateInit2: 15 bits of window, and 16 to ask for 
 Progress = Callable[[int], None]
 
 
-class Sink:
+class CompressingSink:
     """Takes many small writes and whole files; memory stays at the buffer, whatever the size of either."""
 
     def __init__(self, file: FileIO, compression: Compression, progress: Progress | None) -> None:

@@ -19,9 +19,9 @@ from release import oci
 from release.digests import checked, digest_of
 from release.errors import Misconfigured, Refused
 from release.tools import registry_transfer
-from release.tools.registry_auth import CredentialStore
+from release.tools.registry_auth import Access, CredentialStore
 from release.tools.registry_documents import Documents
-from release.tools.registry_http import Access, Call, Patience, Wire
+from release.tools.registry_http import Call, Patience, Wire
 from release.tools.store import digest_of_file, disk_errors
 
 Item = TypeVar("Item")
@@ -30,7 +30,6 @@ CONCURRENCY = 32
 BLOB = "application/octet-stream"
 # distribution-spec 1.1, Pulling manifests
 _REPOSITORY = re.compile(r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*\Z")
-_EMPTY = oci.blob(oci.EMPTY_CONTENT, oci.EMPTY)
 _log = logging.getLogger(__name__)
 
 
@@ -60,7 +59,6 @@ class Registry:
             on_warning=on_warning,
         )
         self._documents = Documents(self._wire)
-        self._with_empty_blob: set[str] = set()
 
     async def __aenter__(self) -> Registry:
         return self
@@ -88,15 +86,10 @@ class Registry:
         `digest` spares hashing a file whose digest the caller knows; the registry checks what arrives against it.
         """
         _named(repository)
-        if isinstance(content, bytes):
-            digest, size = digest or digest_of(content), len(content)
-        else:
-            digest = digest or await asyncio.to_thread(digest_of_file, content)
-            with disk_errors(content):
-                size = content.stat().st_size
-        if digest not in known:
-            await registry_transfer.upload(self._wire, repository, content, digest=digest, size=size)
-        return oci.Descriptor(media_type=BLOB, digest=digest, size=size)
+        blob = await asyncio.to_thread(_measured, content, digest)
+        if blob.digest not in known:
+            await registry_transfer.upload(self._wire, repository, content, digest=blob.digest, size=blob.size)
+        return blob
 
     async def push_blobs(
         self, repository: str, contents: Iterable[bytes | Path], *, known: Container[str] = ()
@@ -120,9 +113,6 @@ class Registry:
         A document with a subject is listed among the subject's referrers, whatever the registry knows of them.
         The empty blob that artifacts have as config is pushed on the way.
         """
-        if _EMPTY.digest.encode() in document.raw and _named(repository) not in self._with_empty_blob:
-            await self.push_blob(repository, oci.EMPTY_CONTENT)
-            self._with_empty_blob.add(repository)
         await self._documents.push(_named(repository), document, tag)
         return document.descriptor
 
@@ -164,6 +154,13 @@ async def gather(
     except ExceptionGroup as failures:
         raise failures.exceptions[0] from None
     return tuple(results[position] for position in range(len(results)))
+
+
+def _measured(content: bytes | Path, digest: str | None) -> oci.Descriptor:
+    if isinstance(content, bytes):
+        return oci.Descriptor(media_type=BLOB, digest=digest or digest_of(content), size=len(content))
+    with disk_errors(content):
+        return oci.Descriptor(media_type=BLOB, digest=digest or digest_of_file(content), size=content.stat().st_size)
 
 
 def _named(repository: str) -> str:

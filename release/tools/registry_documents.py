@@ -12,11 +12,14 @@ import httpx
 from release import oci
 from release.digests import checked
 from release.errors import Broken, Refused
-from release.tools.registry_http import Access, Call, Reply, Wire
+from release.tools.registry_auth import Access
+from release.tools.registry_http import Call, Reply, Wire
 from release.tools.registry_referrers import FallbackIndexes, referrer
+from release.tools.registry_transfer import upload
 
 # distribution-spec 1.1, Pushing Manifests: registries should take 4 MiB; docker-registry takes no byte more.
 DOCUMENT_BYTES = 4 << 20
+_EMPTY = oci.blob(oci.EMPTY_CONTENT, oci.EMPTY)
 # distribution-spec 1.1, Pulling manifests
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}\Z")
 
@@ -26,6 +29,7 @@ class Documents:
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
+        self._with_empty_blob: set[str] = set()
         self._fallback = FallbackIndexes(pull=self.pull, push=self._put)
 
     async def push(self, repository: str, document: oci.Document, tag: str | None) -> None:
@@ -85,6 +89,7 @@ class Documents:
                 expected=f"at most {DOCUMENT_BYTES} bytes",
                 hint="split it: an index over several manifests",
             )
+        await self._provide_empty_blob(repository, document)
         call = Call(
             method="PUT",
             path=_path(repository, reference),
@@ -98,6 +103,12 @@ class Documents:
         if stored != document.digest:
             raise Broken("the registry stored another document", where=call.path, got=stored, expected=document.digest)
         return reply
+
+    async def _provide_empty_blob(self, repository: str, document: oci.Document) -> None:
+        """Artifacts have `{}` as their config, and registries refuse documents whose blobs they do not have."""
+        if _EMPTY.digest.encode() in document.raw and repository not in self._with_empty_blob:
+            await upload(self._wire, repository, oci.EMPTY_CONTENT, digest=_EMPTY.digest, size=_EMPTY.size)
+            self._with_empty_blob.add(repository)
 
     async def _pages(self, repository: str, path: str) -> list[Mapping[str, Any]] | None:
         """The pages of a list, along the registry's `Link` headers; None when the first one is 404."""

@@ -6,13 +6,11 @@ import asyncio
 import email.utils
 import json
 import random
-import ssl
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -20,12 +18,12 @@ import httpx
 
 from release.errors import Broken, Error, Refused
 from release.tools.registry_auth import Access, Authorizer, CredentialStore
+from release.tools.registry_lanes import Lanes, origin
 
 Result = TypeVar("Result")
 Body = Callable[[], bytes | AsyncIterator[bytes]]
 ANSWER_BYTES = 1 << 20  # what is read of an answer that is no blob and no document
 REDIRECTS = 5
-TIMEOUT = httpx.Timeout(30.0, read=300.0)  # a registry hashes and moves a large blob before it answers its PUT
 # RFC 9110, 15.5.9 (408) and 15.6; RFC 6585, 4 (429)
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -91,7 +89,7 @@ class Wire:
         on_warning: Callable[[str], None],
     ) -> None:
         self.url = url
-        self._lanes: defaultdict[str, _Lanes] = defaultdict(lambda: _Lanes(concurrency))
+        self._lanes: defaultdict[str, Lanes] = defaultdict(lambda: Lanes(concurrency))
         self._authorizer = Authorizer(registry=url, credentials=credentials, fetch=self._fetch_token)
         self._patience = patience
         self._on_warning = on_warning
@@ -142,7 +140,7 @@ class Wire:
     @asynccontextmanager
     async def _authorized(self, call: Call, url: httpx.URL) -> AsyncIterator[httpx.Response]:
         """Send with our authorization; answer a challenge once, and once more when a token died underway."""
-        if _origin(url) != _origin(self.url):  # credentials never follow to another host
+        if origin(url) != origin(self.url):  # credentials never follow to another host
             async with self._once(call, url, None) as response:
                 yield response
             return
@@ -161,7 +159,7 @@ class Wire:
         body = call.body() if call.body else None
         try:
             async with (
-                self._lanes[_origin(url)].take() as client,
+                self._lanes[origin(url)].take() as client,
                 client.stream(call.method, url, headers=headers, content=body) as response,
             ):
                 self._report_warnings(response)
@@ -171,7 +169,7 @@ class Wire:
                 "the registry does not answer" if isinstance(error, httpx.ConnectError) else "the connection broke",
                 where=f"{call.method} {_shown(url)}",
                 got=f"{type(error).__name__}: {error}" if str(error) else type(error).__name__,
-                hint=f"is {_origin(url)} up and reachable? `slipway up` starts the embedded registry",
+                hint=f"is {origin(url)} up and reachable? `slipway up` starts the embedded registry",
             ) from error
 
     def _redirected(self, response: httpx.Response) -> httpx.URL:
@@ -196,49 +194,6 @@ class Wire:
                 return await _read(response)
 
         return await self.patiently(fetch)
-
-
-class _Lanes:
-    """Up to `count` connections to one host, each in an httpx client of its own.
-
-    Why not one client with many connections: for each request httpcore walks all connections of its pool and asks
-    the kernel about every idle one; 32 in one pool need four times the CPU of 32 pools (docs/decisions).
-    """
-
-    def __init__(self, count: int) -> None:
-        self._free = asyncio.Semaphore(count)
-        self._idle: list[httpx.AsyncClient] = []
-
-    @asynccontextmanager
-    async def take(self) -> AsyncIterator[httpx.AsyncClient]:
-        """A connection for one exchange; the one used last, so that few stay open under light load."""
-        async with self._free:
-            client = self._idle.pop() if self._idle else _new_client()
-            try:
-                yield client
-            finally:
-                self._idle.append(client)
-
-    async def aclose(self) -> None:
-        """Close what is open."""
-        while self._idle:
-            await self._idle.pop().aclose()
-
-
-def _new_client() -> httpx.AsyncClient:
-    return httpx.AsyncClient(
-        verify=_trust(),
-        trust_env=False,  # proxies and .netrc of whoever runs us are no part of a release
-        timeout=TIMEOUT,
-        limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
-        headers={"accept-encoding": "identity", "user-agent": "slipway"},
-    )
-
-
-@cache
-def _trust() -> ssl.SSLContext:
-    """The system's certificate authorities, so that a company's own registry works; reading them takes 20 ms."""
-    return ssl.create_default_context()
 
 
 async def capped(response: httpx.Response, limit: int) -> AsyncIterator[bytes]:
@@ -291,10 +246,6 @@ def _retry_after(value: str | None) -> float | None:
         return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
     except ValueError:
         return None
-
-
-def _origin(url: httpx.URL) -> str:
-    return f"{url.scheme}://{url.netloc.decode()}"
 
 
 def _shown(url: httpx.URL) -> str:

@@ -13,7 +13,8 @@ from typing import BinaryIO
 
 from release.digests import checked, digest_of
 from release.errors import Broken
-from release.tools.registry_http import ANSWER_BYTES, Access, Body, Call, Transient, Wire
+from release.tools.registry_auth import Access
+from release.tools.registry_http import Body, Call, Transient, Wire
 from release.tools.store import CHUNK_BYTES, disk_errors
 
 SMALL_BYTES = CHUNK_BYTES  # up to this size a file is sent from memory
@@ -55,7 +56,8 @@ async def upload(wire: Wire, repository: str, content: bytes | Path, *, digest: 
         if closed.status in _LOST_SESSION:
             raise Transient("the registry lost the upload", where=f"PUT {uploads}", got=closed.status)
 
-    await wire.patiently(attempt)
+    with disk_errors(content if isinstance(content, Path) else Path()):
+        await wire.patiently(attempt)
 
 
 async def read(wire: Wire, repository: str, digest: str, *, limit: int) -> bytes:
@@ -163,7 +165,9 @@ def _get(repository: str, digest: str, *, start: int = 0) -> Call:
 
 
 def _other_bytes(call: Call, got: str, expected: str) -> Broken:
-    return Transient("the registry sent other bytes than asked for", where=f"GET {call.path}", got=got, expected=expected)
+    return Transient(
+        "the registry sent other bytes than asked for", where=f"GET {call.path}", got=got, expected=expected
+    )
 
 
 def _body(content: bytes | Path, size: int) -> Body:

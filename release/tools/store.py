@@ -81,7 +81,7 @@ class Store:
 
     def read(self, digest: str) -> bytes:
         """The bytes of a file that is here and small enough for memory, hashed again before they are used."""
-        path = self._present(digest)
+        path = self.existing(digest)
         with disk_errors(path):
             content = path.read_bytes()
         _expect(digest_of(content), digest, path)
@@ -89,22 +89,15 @@ class Store:
 
     def link(self, digest: str, target: Path) -> None:
         """Show a file under another name for *reading*: a hard link, or a copy on another file system."""
-        source = self._present(digest)
-        with disk_errors(target):
-            target.unlink(missing_ok=True)
-            try:
-                target.hardlink_to(source)
-            except OSError as error:
-                if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK):
-                    raise
-                shutil.copyfile(source, target)
+        link_or_copy(self.existing(digest), target)
 
     def copy(self, digest: str, target: Path) -> None:
         """A copy that its owner may change, as a signer changes RPM files."""
         with disk_errors(target):
-            shutil.copyfile(self._present(digest), target)
+            shutil.copyfile(self.existing(digest), target)
 
-    def _present(self, digest: str) -> Path:
+    def existing(self, digest: str) -> Path:
+        """The path of a file that is here; `Broken` when it is not."""
         path = self.path_of(digest)
         if not path.is_file():
             raise Broken("a blob is not in the local store", where=str(path), hint="pull it from the registry first")
@@ -142,6 +135,18 @@ def digest_of_file(path: Path) -> str:
 
 def _digest_of_open(file: BufferedReader) -> str:
     return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Show a file under another name for reading, replacing what is there: a copy only where a link is impossible."""
+    with disk_errors(target):
+        target.unlink(missing_ok=True)
+        try:
+            target.hardlink_to(source)
+        except OSError as error:
+            if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK):
+                raise
+            shutil.copyfile(source, target)
 
 
 @contextmanager

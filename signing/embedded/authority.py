@@ -41,10 +41,8 @@ class CertificateAuthority:
         """The certificate log's public key, DER."""
         return public_der(self._witness)
 
-    def issue(
-        self, key: ec.EllipticCurvePublicKey, *, identity: str, issuer: str, now: datetime
-    ) -> x509.Certificate:
-        """A certificate for `key`, valid from `now`, that says: the holder is `identity` (a URI) as `issuer` knows it."""
+    def issue(self, key: ec.EllipticCurvePublicKey, *, identity: str, issuer: str, now: datetime) -> x509.Certificate:
+        """A certificate for `key`, valid from `now`: its holder is `identity` (a URI), as `issuer` knows it."""
         ca = self.authority
         builder = (
             certificate_builder(
@@ -80,9 +78,7 @@ class CertificateAuthority:
             + _sized(b"")
         )
         signature = self._witness.sign(signed, ec.ECDSA(hashes.SHA256()))
-        receipt = (
-            struct.pack("!B32sQ", _V1, self.witness_id, moment) + _sized(b"") + _ECDSA_SHA256 + _sized(signature)
-        )
+        receipt = struct.pack("!B32sQ", _V1, self.witness_id, moment) + _sized(b"") + _ECDSA_SHA256 + _sized(signature)
         return _sized(_sized(receipt))
 
 

@@ -51,6 +51,15 @@ class Folder:
         """What a process must show to speak as `role`; give each process the files of its roles only."""
         return self.path / f"{role}.secret"
 
+    def known_issuer(self) -> str:
+        """The issuer that policies must name; `Misconfigured` before the first start."""
+        try:
+            return self.issuer.read_text()
+        except OSError as error:
+            raise Misconfigured(
+                "the embedded Sigstore has never run", where=str(self.path), got=error, hint="slipway up starts it"
+            ) from error
+
     @contextmanager
     def owned(self) -> Iterator[None]:
         """Make the folder and hold it; `Refused` while another process does, `Misconfigured` if others may read it."""

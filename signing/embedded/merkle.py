@@ -16,7 +16,7 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 
 class Tree:
-    """A growing tree. `_levels[k]` holds the roots of the complete subtrees of 2^k leaves, so nothing is hashed twice."""
+    """A growing tree. `_levels[k]` holds the roots of the complete subtrees of 2^k leaves: nothing is hashed twice."""
 
     def __init__(self) -> None:
         self._levels: list[list[bytes]] = [[]]

@@ -171,7 +171,11 @@ class TimestampAuthority:
                 _Attribute(
                     type=_SIGNING_CERTIFICATE_V2,
                     values=asn1.SetOf(
-                        [_SigningCertificate(certificates=[_CertificateId(certificate_hash=hashlib.sha256(der).digest())])]
+                        [
+                            _SigningCertificate(
+                                certificates=[_CertificateId(certificate_hash=hashlib.sha256(der).digest())]
+                            )
+                        ]
                     ),
                 ),
             ]

@@ -23,10 +23,11 @@ _ALGORITHM = "ES256"
 
 
 class TokenIssuer:
-    """Mints and checks tokens of `issuer` for identities below `identity`; its key is in the folder."""
+    """Mints and checks tokens of `issuer` for identities below `identity`; the service answers at `url`."""
 
-    def __init__(self, folder: Folder, *, issuer: str, identity: str) -> None:
+    def __init__(self, folder: Folder, *, url: str, issuer: str, identity: str) -> None:
         self.issuer = issuer
+        self._url = url
         self._identity = identity
         self._key: ec.EllipticCurvePrivateKey = ec_key(folder, "oidc")
         self._secrets = {role: folder.once(folder.secret(role).name, _new_secret) for role in Role}
@@ -35,7 +36,9 @@ class TokenIssuer:
         """A token that says: the bearer is `<identity>/<role>`. `Refused` without exactly that role's secret."""
         known = {each.value: each for each in Role}.get(role)
         if known is None or not hmac.compare_digest(self._secrets[known], secret.encode()):
-            raise Refused("no token for this", got=f"role {role!r}", expected=f"a role and its secret: {', '.join(Role)}")
+            raise Refused(
+                "no token for this", got=f"role {role!r}", expected=f"a role and its secret: {', '.join(Role)}"
+            )
         claims = {
             "iss": self.issuer,
             "sub": identity_of(self._identity, known),
@@ -58,7 +61,9 @@ class TokenIssuer:
                 options={"require": ["iss", "sub", "aud", "iat", "exp"]},
             )
         except jwt.InvalidTokenError as error:
-            raise Refused("the identity token proves nothing", got=error, expected=f"a token of {self.issuer}") from error
+            raise Refused(
+                "the identity token proves nothing", got=error, expected=f"a token of {self.issuer}"
+            ) from error
         return str(claims["sub"])
 
     def discovery(self) -> dict[str, Any]:
@@ -67,7 +72,7 @@ class TokenIssuer:
             "issuer": self.issuer,
             "jwks_uri": f"{self.issuer}/keys",
             "authorization_endpoint": f"{self.issuer}/auth",
-            "token_endpoint": f"{self.issuer}/token",
+            "token_endpoint": f"{self._url}/token",
             "response_types_supported": ["id_token"],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": [_ALGORITHM],

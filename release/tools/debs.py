@@ -1,0 +1,122 @@
+"""Opening a .deb: its control file, and its files laid out in a folder after the usr merge, as an RPM wants them."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import re
+import shutil
+import tarfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from release.debian import Control, Kind, PackedFile, merged, parse_control
+from release.errors import Refused
+from release.import_spec import ALTERNATIVES, Imported
+from release.tools.process import run
+
+_SECONDS = 120.0
+_ELFDEPS = "/usr/lib/rpm/elfdeps"
+_PERL_PROVIDES = "/usr/lib/rpm/perl.prov"
+# The folders ld.so looks in: only a library there is a capability that others may require.
+_LIBRARY = re.compile(r"usr/lib(64|/[a-z0-9_]+-linux-gnu)?/[^/]+\.so[^/]*\Z")
+_PERL_MODULE = re.compile(r"usr/(lib|share)/.*perl.*\.pm\Z")
+_PYTHON = re.compile(r"usr/bin/python(\d\.\d+)\Z")
+_COMMAND = re.compile(r"usr(/s?bin/[^/]+)\Z")
+
+
+async def read_control(deb: Path) -> Control:
+    """The control file of a .deb. `Broken` when it is no .deb."""
+    done = await run(["dpkg-deb", "--field", deb], seconds=_SECONDS)
+    return parse_control(done.text, where=deb.name)
+
+
+async def unpack(deb: Path, control: Control, root: Path) -> Imported:
+    """Lay the package's files out below `root`; owners and modes are only recorded, so nobody need be root."""
+    archive = await run(["dpkg-deb", "--fsys-tarfile", deb], seconds=_SECONDS)
+    files = await asyncio.to_thread(_lay_out, archive.stdout, control.name, root)
+    return Imported(control=control, files=files, provides=await _capabilities(files, root))
+
+
+def _lay_out(archive: bytes, name: str, root: Path) -> tuple[PackedFile, ...]:
+    found: dict[str, PackedFile] = {}
+    with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as tar:
+        for member in tar:
+            path = merged(member.name)
+            if _wanted(path, name):
+                _write(tar, member, _inside(root, path), root)
+                found[path] = _packed(member, path)
+    for path, target in ALTERNATIVES.get(name, {}).items():
+        (root / path).symlink_to(target)
+        found[path] = PackedFile(path=path, kind=Kind.SYMLINK, mode=0o777, owner="root", group="root")
+    return tuple(found[path] for path in sorted(found))
+
+
+def _wanted(path: str, name: str) -> bool:
+    # base-files says whose distribution this is (/etc/os-release) and makes the root: only its licence texts stay.
+    return path.startswith("usr/share/") if name == "base-files" else path not in (".", "usr", "usr/lib64")
+
+
+def _inside(root: Path, path: str) -> Path:
+    """Where a member goes. `Refused` when a `..` in it, or a symlink before it, would lead out of the root."""
+    target = root / path
+    if ".." in path.split("/") or not target.parent.resolve().is_relative_to(root.resolve()):
+        raise Refused("a package's path leads out of its root", got=path)
+    return target
+
+
+def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path, root: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if member.isdir():
+        target.mkdir(exist_ok=True)
+        return
+    if member.issym():
+        target.symlink_to(member.linkname)
+    elif member.islnk():
+        os.link(_inside(root, merged(member.linkname)), target, follow_symlinks=False)
+    elif member.isreg():
+        content = tar.extractfile(member)
+        assert content is not None  # noqa: S101 - tarfile's promise for a regular file
+        with target.open("wb") as out:
+            shutil.copyfileobj(content, out, 1 << 20)
+    else:
+        raise Refused("a package holds something that is no file, folder or link", got=member.name)
+    os.utime(target, (member.mtime, member.mtime), follow_symlinks=False)
+
+
+def _packed(member: tarfile.TarInfo, path: str) -> PackedFile:
+    kind = Kind.FOLDER if member.isdir() else Kind.SYMLINK if member.issym() else Kind.FILE
+    return PackedFile(
+        path=path, kind=kind, mode=member.mode & 0o7777, owner=member.uname or "root", group=member.gname or "root"
+    )
+
+
+async def _capabilities(files: Iterable[PackedFile], root: Path) -> tuple[str, ...]:
+    """What the files themselves offer: sonames, perl modules, Python's ABI, commands under their old paths."""
+    paths = [file.path for file in files if file.kind is not Kind.FOLDER]
+    libraries = [file.path for file in files if _LIBRARY.match(file.path) and _is_elf(root / file.path)]
+    modules = [path for path in paths if _PERL_MODULE.match(path)]
+    found = await _generated([_ELFDEPS, "--provides"], libraries, root)
+    found += await _generated([_PERL_PROVIDES], modules, root)
+    found += [f"python(abi) = {match[1]}" for match in map(_PYTHON.match, paths) if match]
+    found += [match[1] for match in map(_COMMAND.match, paths) if match]
+    if any(path.startswith("usr/lib64/ld-linux") for path in paths):
+        found.append("rtld(GNU_HASH)")  # nothing generates it; Fedora's glibc says it in its spec
+    return tuple(dict.fromkeys(found))
+
+
+def _is_elf(path: Path) -> bool:
+    """Some libraries are linker scripts (libc.so), and links would only say their target's name again."""
+    if path.is_symlink():
+        return False
+    with path.open("rb") as content:
+        return content.read(4) == b"\x7fELF"
+
+
+async def _generated(generator: list[str], paths: list[str], root: Path) -> list[str]:
+    """The lines that one of rpm's own generators writes about files given on its standard input."""
+    if not paths:
+        return []
+    listed = "".join(f"{root / path}\n" for path in paths)
+    return (await run(generator, seconds=_SECONDS, stdin=listed.encode())).text.splitlines()

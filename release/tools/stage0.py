@@ -1,0 +1,122 @@
+"""Stage 0: the packages of the host's distribution become RPMs, so that a distribution can start from nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from release.debian import Control
+from release.errors import Error
+from release.import_spec import FILESYSTEM, file_list, spec_text
+from release.toolchain import Origin, ToolchainLock
+from release.tools.apt import Apt
+from release.tools.debs import read_control, unpack
+from release.tools.process import run
+
+Progress = Callable[[int, int, str], None]
+_BUILD_SECONDS = 600.0
+_WORKERS = 2
+_DATA = files("release.tools") / "data"
+# Equal packages give byte-identical RPMs: a fixed host and time, no build ids, one file's level of compression.
+_DEFINES: Mapping[str, str] = {
+    "_buildhost": "slipway",
+    "_build_id_links": "none",
+    "_binary_payload": "w1.zstdio",
+    "_rpmfilename": "%%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm",
+    "use_source_date_epoch_as_buildtime": "1",
+    "clamp_mtime_to_source_date_epoch": "1",
+    "distribution": "stage0",
+    "packager": "%{nil}",
+    "debug_package": "%{nil}",
+    "__os_install_post": "%{nil}",
+    "__check_files": "%{nil}",
+}
+
+
+async def resolve(seeds: Sequence[str], *, home: Path) -> ToolchainLock:
+    """The lock of the seeds and all they need, as the machine's mirrors have it now; apt's own files live in `home`."""
+    return ToolchainLock.of(Origin.STAGE0, seeds, await Apt(home).resolve(seeds))
+
+
+async def import_toolchain(
+    lock: ToolchainLock, folder: Path, *, home: Path, epoch: int, progress: Progress = lambda *_: None
+) -> tuple[Path, ...]:
+    """Every package of the lock as an RPM in `folder`, and the one that stands for Debian's scripts; sorted paths.
+
+    `folder` appears only when it is complete, and then is taken as it is. Downloads are kept in `home` and verified
+    against the lock. `progress(done, total, name)` follows each package. `epoch` becomes every RPM's build time.
+    """
+    if not folder.exists():
+        debs = await Apt(home).download(lock.packages, home / "debs")
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
+            await _convert_all(debs, Importer(scratch=Path(scratch), epoch=epoch), progress)
+            (Path(scratch) / "rpms").rename(folder)
+    return tuple(sorted(folder.glob("*.rpm")))
+
+
+async def _convert_all(debs: Sequence[Path], importer: Importer, progress: Progress) -> None:
+    groups: dict[tuple[str, str], dict[Path, Control]] = defaultdict(dict)
+    for deb in debs:
+        control = await read_control(deb)
+        groups[control.source, control.arch][deb] = control
+    workers = asyncio.Semaphore(_WORKERS)
+    done = 0
+
+    async def convert(source: str, arch: str, members: Mapping[Path, Control]) -> None:
+        nonlocal done
+        async with workers:
+            await importer.convert(source, arch, members)
+        done += len(members)
+        progress(done, len(debs), source)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(importer.filesystem())
+            for (source, arch), members in sorted(groups.items(), key=_longest_first):
+                group.create_task(convert(source, arch, members))
+    except* Error as failures:
+        raise failures.exceptions[0] from None
+
+
+def _longest_first(group: tuple[object, Mapping[Path, Control]]) -> int:
+    """A compiler at the end would leave the other workers idle."""
+    return -sum(deb.stat().st_size for deb in group[1])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Importer:
+    """Turns the packages of one source at a time into RPMs in `scratch`/rpms."""
+
+    scratch: Path
+    epoch: int
+
+    async def convert(self, source: str, arch: str, members: Mapping[Path, Control]) -> None:
+        """One source's binary packages: unpacked into one root, described in one spec, packed by one rpmbuild."""
+        work = self.scratch / f"{source}.{arch}"
+        (work / "root").mkdir(parents=True)
+        imported = [await unpack(deb, control, work / "root") for deb, control in members.items()]
+        for each in imported:
+            (work / f"{each.control.name}.files").write_text(file_list(each))
+        (work / "import.spec").write_text(spec_text(source, imported, lists=str(work)))
+        await self._rpmbuild(work / "import.spec", work)
+        await asyncio.to_thread(shutil.rmtree, work)
+
+    async def filesystem(self) -> None:
+        """The package of ours that stands for Debian's maintainer scripts."""
+        work = self.scratch / FILESYSTEM
+        work.mkdir()
+        with as_file(_DATA / f"{FILESYSTEM}.spec") as spec:
+            await self._rpmbuild(spec, work)
+
+    async def _rpmbuild(self, spec: Path, work: Path) -> None:
+        defines = {**_DEFINES, "_topdir": str(work), "_rpmdir": str(self.scratch / "rpms")}
+        words = [word for name, value in defines.items() for word in ("--define", f"{name} {value}")]
+        argv = ["rpmbuild", "-bb", *words, "--buildroot", work / "root", spec]
+        environment = {"SOURCE_DATE_EPOCH": str(self.epoch), "HOME": str(work)}
+        await run(argv, seconds=_BUILD_SECONDS, environment=environment)

@@ -1,0 +1,129 @@
+"""The composition root: builds every collaborator once from the settings. Nothing else constructs a client."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+from release.errors import Misconfigured
+from release.tools.containers import Containers
+from release.tools.git import Identity, Repository
+from release.tools.registry import Registry
+from release.tools.registry_credentials import DockerCredentials
+from release.tools.sources import SourceResolver
+from release.tools.store import Store
+from signing.embedded.folder import Folder
+from signing.gnupg import Home, find_key
+from signing.identities import Ambient, EmbeddedToken, IdentitySource, TokenFile
+from signing.keyless import KeylessSigner
+from signing.openpgp import RpmSigner
+from signing.policy import Role
+from signing.trust import TrustFile
+from signing.verifier import Verifier
+from tasks.settings import Settings
+from tasks.stack import engine_url
+
+AUTHOR = Identity(name="Slipway", email="slipway@localhost")
+
+
+class Tools:
+    """The collaborators of one process. Each is built when it is first used, so that a command pays for what it does.
+
+    A plain class on purpose: Prefect walks through dataclasses that it gets as parameters.
+    """
+
+    def __init__(self, settings: Settings, registry: Registry) -> None:
+        self.settings = settings
+        self.registry = registry
+        self._signers: dict[Role, KeylessSigner] = {}
+
+    @cached_property
+    def store(self) -> Store:
+        """The local content-addressed cache of blobs."""
+        return Store(self.settings.folder / "store")
+
+    @cached_property
+    def repository(self) -> Repository:
+        """The distribution's git repository."""
+        return Repository(url=self.settings.repository, mirrors=self.settings.folder / "mirrors")
+
+    @cached_property
+    def containers(self) -> Containers:
+        """The container engine."""
+        return Containers(engine_url(self.settings))
+
+    @cached_property
+    def sources(self) -> SourceResolver:
+        """Upstream sources: the registry's lookaside cache, the spec's URL, the system's source packages."""
+        return SourceResolver.of(registry=self.registry, store=self.store, home=self.settings.folder / "sources")
+
+    @cached_property
+    def verifier(self) -> Verifier:
+        """What a consumer would believe, and nothing more."""
+        return Verifier(self._trust.for_verifying())
+
+    def signer(self, role: Role) -> KeylessSigner:
+        """The signer that speaks with one role's identity."""
+        if role not in self._signers:
+            self._signers[role] = KeylessSigner(trust=self._trust, identity=self._identity(role))
+        return self._signers[role]
+
+    async def rpm_signer(self) -> RpmSigner:
+        """The signer of RPM headers and of repomd.xml."""
+        home = Path(self.settings.openpgp_home)
+        return RpmSigner(home=Home(path=home), key=await find_key(home))
+
+    def scratch(self, name: str) -> Path:
+        """A folder below the state for work in progress; its content may be deleted when nothing runs."""
+        folder = self.settings.folder / "work" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    @cached_property
+    def _trust(self) -> TrustFile:
+        if self.settings.embedded_trust:
+            return TrustFile(path=self._sigstore.trust_config)
+        return TrustFile(path=Path(self.settings.trust))
+
+    @cached_property
+    def _sigstore(self) -> Folder:
+        return Folder(path=self.settings.folder / "sigstore")
+
+    def _identity(self, role: Role) -> IdentitySource:
+        if self.settings.embedded_trust:
+            return EmbeddedToken(issuer=self.settings.sigstore_url, role=role, secret=self._sigstore.secret(role))
+        if self.settings.identity_token == "ambient":  # noqa: S105 - the name of a source, no token
+            return Ambient()
+        return TokenFile(path=Path(self.settings.identity_token))
+
+
+@asynccontextmanager
+async def open_tools(settings: Settings) -> AsyncIterator[Tools]:
+    """The collaborators for as long as the block lasts; connections are closed after it."""
+    credentials = DockerCredentials(Path(settings.registry_config)) if settings.registry_config else None
+    async with Registry(url=settings.registry, credentials=credentials) as registry:
+        tools = Tools(settings, registry)
+        try:
+            yield tools
+        finally:
+            if "containers" in vars(tools):
+                tools.containers.close()
+
+
+def now() -> datetime:
+    """The clock, read here and passed on as an argument."""
+    return datetime.now(UTC)
+
+
+def require_state(settings: Settings) -> None:
+    """`Misconfigured` where nothing was set up yet."""
+    if "://" not in settings.repository and not Path(settings.repository).exists():
+        raise Misconfigured(
+            "there is no distribution yet",
+            where=settings.repository,
+            expected="a git repository in the Azure Linux layout",
+            hint="slipway init makes one from a tree; SLIPWAY_REPOSITORY names one that exists",
+        )
