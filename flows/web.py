@@ -23,8 +23,8 @@ CONCURRENT = 256
 
 def create_app(services: WebServices) -> FastAPI:
     """The application. It holds no state but answers that are a few seconds old."""
-    # The interactive documentation would load its assets from elsewhere.
-    app = FastAPI(title="Slipway", docs_url=None, redoc_url=None, openapi_url=None)
+    # The interactive documentation would load its assets from elsewhere; a redirect would trust the Host header.
+    app = FastAPI(title="Slipway", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     install(app)
     for room in (receiver, gateway, page):
         app.include_router(room(services))

@@ -71,6 +71,8 @@ def answer(status: int, error: Error) -> JSONResponse:
     headers = {"Cache-Control": "no-store"}
     if status == 503:
         headers["Retry-After"] = str(RETRY_SECONDS)
+    if status in (408, 413):
+        headers["Connection"] = "close"  # the rest of the body is not read, so nothing may follow it
     return JSONResponse(facts, status_code=status, headers=headers)
 
 

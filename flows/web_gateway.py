@@ -10,28 +10,26 @@ from fastapi.responses import RedirectResponse, Response
 from flows.web_answers import Problem
 from flows.web_services import WebServices
 from flows.web_shared import Shared
-from release.digests import hex_of
 from release.errors import Refused
 
 KEEP = timedelta(seconds=3)
-IMMUTABLE = "public, max-age=31536000, immutable"
 
 
 def gateway(services: WebServices) -> APIRouter:
     """`GET /repo/<channel>/<path>`, `GET /key`, `GET /trust/<file>`: all that a consumer fetches from us."""
     router = APIRouter()
-    snapshots = Shared(services.snapshots, keep=KEEP, now=services.now)
+    routes = Shared(services.routes, keep=KEEP, now=services.now)
 
     @router.api_route("/repo/{channel}/{path:path}", methods=["GET", "HEAD"], response_model=None)
     async def repository(channel: str, path: str) -> Response:
         """302 to the blob of a path in the newest snapshots of a channel."""
         if channel not in services.channels:
             raise _unknown(f"no channel {channel[:80]!r}", expected=" or ".join(services.channels))
-        digest = services.lookup(await snapshots.get(channel), path)
-        if digest is None:
+        route = (await routes.get(channel)).get(path)
+        if route is None:
             raise _unknown(f"channel {channel} has no file {path[:200]!r}", hint="refresh: dnf clean expire-cache")
-        headers = {"Cache-Control": IMMUTABLE if hex_of(digest) in path else "no-cache"}
-        return RedirectResponse(services.blob_url(digest), status_code=302, headers=headers)
+        headers = {"Cache-Control": route.cache_control}
+        return RedirectResponse(services.blob_url(route.digest), status_code=302, headers=headers)
 
     @router.api_route("/key", methods=["GET", "HEAD"], response_model=None)
     async def key() -> Response:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from release.gateway import Routes
 from release.pushes import Push, Watched
 from release.status import Status
 from signing.webhooks import WebhookSecrets
-
-PathMap = Mapping[str, str]
 
 
 class StartRun(Protocol):
@@ -28,18 +27,11 @@ class ReadStatus(Protocol):
         """The status at this moment."""
 
 
-class ReadSnapshots(Protocol):
-    """Reads the newest snapshots of a channel. `Broken` when the registry does not answer."""
+class ReadRoutes(Protocol):
+    """Reads where the paths of a channel lead (release/gateway.py). `Broken` when the registry does not answer."""
 
-    async def __call__(self, channel: str) -> Sequence[PathMap]:
-        """path -> digest of each, the newest first; empty when nothing was published there yet."""
-
-
-class Lookup(Protocol):
-    """Finds a path in a channel's snapshots (release/gateway.py)."""
-
-    def __call__(self, maps: Sequence[PathMap], path: str, /) -> str | None:
-        """The digest of the blob, or None."""
+    async def __call__(self, channel: str) -> Routes:
+        """The newest snapshots merged; empty when nothing was published there yet."""
 
 
 class BlobUrl(Protocol):
@@ -79,8 +71,7 @@ class WebServices:
     channels: tuple[str, ...]
     start_run: StartRun
     status: ReadStatus
-    snapshots: ReadSnapshots
-    lookup: Lookup
+    routes: ReadRoutes
     blob_url: BlobUrl
     public_key: ReadText
     trust_files: ReadFiles

@@ -38,7 +38,6 @@ class Shared(Generic[K, V]):
         asked = self._asked.get(key)
         if asked is None or self._is_over(asked):
             asked = _Asked(answer=asyncio.ensure_future(self._ask_once(key)), at=self._now())
-            asked.answer.add_done_callback(_seen)
             self._asked[key] = asked
         # A visitor who leaves must not cancel the question for the others.
         return await asyncio.shield(asked.answer)
@@ -52,9 +51,3 @@ class Shared(Generic[K, V]):
         failed = asked.answer.cancelled() or asked.answer.exception() is not None
         age = self._now() - asked.at
         return failed or not timedelta() <= age < self._keep
-
-
-def _seen(answer: asyncio.Task[V]) -> None:
-    """Look at the error even when every visitor has left, so that asyncio does not complain about it."""
-    if not answer.cancelled():
-        answer.exception()

@@ -12,7 +12,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
+from release.digests import digest_of_json
 from release.documents import load_yaml
+from release.errors import Misconfigured
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,11 +68,31 @@ class Distro:
     toolchain: Toolchain
     defines: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
+    @property
+    def macros(self) -> Mapping[str, str]:
+        """What is defined for every spec, when it is parsed and when it is built, after rpm's and the tree's files."""
+        return MappingProxyType({**self.defines, "dist": self.dist, "vendor": self.vendor})
+
     def macro_paths(self, paths: Iterable[str]) -> tuple[str, ...]:
-        """The macro files among the tree's `paths`: in the order of `macro_files`, matches of one pattern sorted."""
+        """The macro files among the tree's `paths`: in the order of `macro_files`, matches of one pattern sorted.
+
+        `Misconfigured` when a pattern finds nothing: a macro that is silently missing changes every package.
+        """
         known = sorted(paths)
-        found = [path for pattern in self.macro_files for path in known if _matches(path, pattern)]
-        return tuple(dict.fromkeys(found))
+        found: dict[str, None] = {}
+        for pattern in self.macro_files:
+            matches = [path for path in known if _matches(path, pattern)]
+            if not matches:
+                raise Misconfigured(
+                    "a macro file is not in the tree", where="distro.yaml", got=pattern, expected="a file or a pattern"
+                )
+            found.update(dict.fromkeys(matches))
+        return tuple(found)
+
+    def macros_digest(self, blobs: Mapping[str, str]) -> str:
+        """Digest of the macro set: every definition, and every macro file by its content (path -> git blob id)."""
+        files = [blobs[path] for path in self.macro_paths(blobs)]
+        return digest_of_json({"files": files, "defines": dict(self.macros)})
 
     def is_spec(self, path: str) -> bool:
         """Whether a path of the tree is a spec: `<spec root>/<folder>/<name>.spec`."""

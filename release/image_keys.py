@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any
 
 from release.digests import digest_of, digest_of_json, hex_of
 from release.image_definitions import ImageDefinition
@@ -29,7 +28,7 @@ def root_key(definition: ImageDefinition, packages: Iterable[ImagePackage], *, a
         {
             "assembly": ASSEMBLY_REVISION,
             "arch": arch,
-            "definition": _decisions(definition),
+            "root": definition.root.to_json(),
             "packages": sorted([package.nevra, package.header_digest] for package in packages),
         }
     )
@@ -57,15 +56,3 @@ def image_key(
 def image_tag(key: str) -> str:
     """The tag under which an image is found again by its key or by its root's key: `i-<64 hex digits>`."""
     return f"i-{hex_of(key)}"
-
-
-def _decisions(definition: ImageDefinition) -> dict[str, Any]:
-    return {
-        "files": [[file.path, digest_of(file.content), file.mode] for file in definition.files],
-        "groups": to_json(definition.groups),
-        "users": to_json(definition.users),
-        "scripts": [[digest_of(script.content), script.arguments] for script in definition.scripts],
-        "documentation": definition.documentation,
-        "locales": definition.locales,
-        "manifest_only": definition.manifest_only,
-    }

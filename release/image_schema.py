@@ -96,7 +96,9 @@ class _User(_Model):
     startup_command: _Absolute = "/sbin/nologin"
 
 
-class _System(_Model):
+class SystemModel(_Model):
+    """One system: what the toolkit would install on a disk, and we into an image."""
+
     name: str = Field(min_length=1)
     is_default: bool = True
     package_lists: tuple[str, ...] = ()
@@ -125,5 +127,5 @@ class DefinitionModel(_Model):
 
     is_container_image: Literal[True] = True
     disks: tuple[_Disk, ...] = ()
-    system_configs: Annotated[tuple[_System, ...], AfterValidator(_only_one)]
+    system_configs: Annotated[tuple[SystemModel, ...], AfterValidator(_only_one)]
     container: ContainerModel = ContainerModel()

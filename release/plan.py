@@ -36,7 +36,7 @@ class TreeState:
     folders: Mapping[str, str]
     macros: str
     toolchain: str
-    images: Mapping[str, str] = _NOTHING
+    images: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +78,9 @@ class Step:
     package: str
     requires: tuple[str, ...]
     reason: str
-    other: Mapping[str, Any] = _NOTHING  # recorded by a later version; survives the round trip
+    other: Mapping[str, Any] = field(
+        default_factory=lambda: _NOTHING
+    )  # recorded by a later version; survives the round trip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +89,7 @@ class ImageStep:
 
     image: str
     reason: str
-    other: Mapping[str, Any] = _NOTHING
+    other: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +99,8 @@ class Plan:
 
     steps: tuple[Step, ...]
     images: tuple[ImageStep, ...] = ()
-    inputs: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
-    other: Mapping[str, Any] = _NOTHING
+    inputs: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: _NOTHING)
+    other: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
 
     @classmethod
     def of(

@@ -82,7 +82,7 @@ class Policy:
     """One channel's policy; `digest` is that of the file. `valid_seconds` is how long a pointer stays fresh."""
 
     channel: str
-    upstream: str | None
+    upstream: str | None = None
     production: bool
     valid_seconds: int
     lanes: tuple[LaneRule, ...]

@@ -21,8 +21,8 @@ class Question:
     policy: Policy
     evidence: Evidence
     channel: Channel
-    upstream: Channel | None
     now: Instant
+    upstream: Channel | None = None
     waivers: tuple[Waiver, ...] = ()
     stop: str | None = None
     by_hand: str | None = None

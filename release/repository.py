@@ -9,9 +9,11 @@ Equal input gives equal bytes: children are sorted, and the only time is the com
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import PurePosixPath
 from types import MappingProxyType
 
 from release import builds, oci
@@ -28,6 +30,9 @@ REPOMD_SIGNATURE = f"{REPOMD}.asc"
 REPOMD_DIRECT = "repodata/repomd-direct.xml"
 _CREATED = "org.opencontainers.image.created"
 _REVISION = "org.opencontainers.image.revision"
+# Names come from documents that others wrote, and become paths of folders and of URLs: nothing that climbs or hides.
+_RPM_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+~^:-]*\.rpm\Z")
+_REPODATA_PATH = re.compile(r"repodata/[A-Za-z0-9_][A-Za-z0-9_.-]*\.(xml|zst|asc)\Z")
 _MEDIA_TYPES = {".xml": "application/xml", ".zst": "application/zstd", ".asc": "application/pgp-signature"}
 
 
@@ -42,13 +47,20 @@ class File:
 Files = Mapping[str, File]
 
 
+def checked_file(file: str) -> str:
+    """The file name itself when it is one of an RPM, and not a path, otherwise `Refused`."""
+    if not _RPM_FILE.match(file):
+        raise Refused("not the file name of an RPM", got=repr(file)[:200], expected="name-version-release.arch.rpm")
+    return file
+
+
 def package_path(file: str, digest: str) -> str:
     """Where an RPM stands below its arch: `Packages/<first letter>/<16 digits of its digest>/<file>`.
 
     The digits are there because a package that is rebuilt for a changed dependency keeps its name and version: whoever
     holds yesterday's metadata, or a cache, must not get today's bytes under yesterday's path.
     """
-    return f"Packages/{file[0].lower()}/{hex_of(digest)[:16]}/{file}"
+    return f"Packages/{checked_file(file)[0].lower()}/{hex_of(digest)[:16]}/{file}"
 
 
 def binaries(all_builds: Iterable[Build], arch: str) -> tuple[Rpm, ...]:
@@ -72,7 +84,7 @@ def repodata_document(arch: str, files: Mapping[str, bytes]) -> oci.Document:
         if needed not in files:
             raise Refused("repodata is incomplete", where=arch, got=", ".join(sorted(files)), expected=needed)
     layers = [
-        oci.blob(content, _MEDIA_TYPES.get(path[path.rindex(".") :], "application/octet-stream"), title=path)
+        oci.blob(content, _MEDIA_TYPES[PurePosixPath(_checked_path(path)).suffix], title=path)
         for path, content in sorted(files.items())
     ]
     return oci.manifest(artifact_type=REPODATA, layers=layers, annotations={builds.ARCH: arch})
@@ -139,7 +151,7 @@ def files(repodata: Iterable[oci.Document], built: Iterable[oci.Document]) -> Fi
     for document in repodata:
         arch = _arch_of_repodata(document)
         for layer in document.layers:
-            _add(found, f"{arch}/{layer.title}", File(digest=layer.digest, size=layer.size))
+            _add(found, f"{arch}/{_checked_path(layer.title)}", File(digest=layer.digest, size=layer.size))
     for document in built:
         build = Build.from_document(document)
         for rpm in build.rpms:
@@ -210,6 +222,12 @@ def _build_child(document: oci.Document) -> oci.Descriptor:
             builds.KEY: build.key,
         },
     )
+
+
+def _checked_path(path: str | None) -> str:
+    if path is None or not _REPODATA_PATH.match(path):
+        raise Refused("not a path of repodata", got=repr(path)[:200], expected="repodata/<file>.xml, .zst or .asc")
+    return path
 
 
 def _arch_of_repodata(document: oci.Document) -> str:

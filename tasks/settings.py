@@ -41,6 +41,7 @@ class Settings:
     prefect_api: str = _setting("SLIPWAY_PREFECT_API", "URL of a Prefect API (default: embedded server)")
     docker: str = _setting("DOCKER_HOST", "URL of the container engine (default: the system's, else embedded)")
     trust: str = _setting("SLIPWAY_TRUST", "'embedded', or a Sigstore ClientTrustConfig file")
+    branch: str = _setting("SLIPWAY_BRANCH", "the branch whose commits are released, as in distro.yaml")
     identity: str = _setting("SLIPWAY_IDENTITY", "base of the embedded signers' identities, as in distro.yaml")
     issuer: str = _setting("SLIPWAY_ISSUER", "OIDC issuer of the signers (default: the embedded Sigstore)")
     identity_token: str = _setting("SLIPWAY_IDENTITY_TOKEN", "'ambient' or a token file; unused when embedded")
@@ -116,7 +117,8 @@ def read_settings(environment: Mapping[str, str] | None = None, *, start: Path |
         docker=env.get("DOCKER_HOST", ""),
         trust=env.get("SLIPWAY_TRUST", "embedded"),
         identity=env.get("SLIPWAY_IDENTITY", "https://slipway.example/skiff").rstrip("/"),
-        issuer=env.get("SLIPWAY_ISSUER", f"http://127.0.0.1:{sigstore_port}").rstrip("/"),
+        issuer=env.get("SLIPWAY_ISSUER", ""),
+        branch=env.get("SLIPWAY_BRANCH", "stable"),
         identity_token=env.get("SLIPWAY_IDENTITY_TOKEN", "ambient"),
         openpgp_home=env.get("SLIPWAY_OPENPGP_HOME") or str(state / "keys" / "openpgp"),
         webhook_secret_file=env.get("SLIPWAY_WEBHOOK_SECRET_FILE") or str(state / "keys" / "webhook-secret"),

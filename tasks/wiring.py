@@ -8,12 +8,18 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
+import httpx
+
 from release.errors import Misconfigured
+from release.tools.builder import Builder
 from release.tools.containers import Containers
 from release.tools.git import Identity, Repository
 from release.tools.registry import Registry
 from release.tools.registry_credentials import DockerCredentials
-from release.tools.sources import SourceResolver
+from release.tools.source_packages import SystemSources
+from release.tools.source_urls import UrlOrigin
+from release.tools.sources import Lookaside, SourceResolver
+from release.tools.specparser import SpecParser
 from release.tools.store import Store
 from signing.embedded.folder import Folder
 from signing.gnupg import Home, find_key
@@ -26,6 +32,7 @@ from signing.verifier import Verifier
 from tasks.settings import Settings
 from tasks.stack import engine_url
 
+HTTP_SECONDS = 60.0
 AUTHOR = Identity(name="Slipway", email="slipway@localhost")
 
 
@@ -35,9 +42,10 @@ class Tools:
     A plain class on purpose: Prefect walks through dataclasses that it gets as parameters.
     """
 
-    def __init__(self, settings: Settings, registry: Registry) -> None:
+    def __init__(self, settings: Settings, registry: Registry, http: httpx.AsyncClient) -> None:
         self.settings = settings
         self.registry = registry
+        self._http = http
         self._signers: dict[Role, KeylessSigner] = {}
 
     @cached_property
@@ -56,9 +64,20 @@ class Tools:
         return Containers(engine_url(self.settings))
 
     @cached_property
-    def sources(self) -> SourceResolver:
+    def spec_parser(self) -> SpecParser:
+        """Reads specs with the toolchain's own rpm, and remembers what it read."""
+        return SpecParser(containers=self.containers, cache=self.settings.folder / "specs")
+
+    @cached_property
+    def builder(self) -> Builder:
+        """Builds packages in sealed containers."""
+        return Builder(self.containers, scratch=self.scratch("build"))
+
+    def sources(self, repository: str) -> SourceResolver:
         """Upstream sources: the registry's lookaside cache, the spec's URL, the system's source packages."""
-        return SourceResolver.of(registry=self.registry, store=self.store, home=self.settings.folder / "sources")
+        home = self.settings.folder / "sources"
+        origins = (Lookaside(self.registry, repository), UrlOrigin(self._http), SystemSources(home / "apt"))
+        return SourceResolver(store=self.store, origins=origins, scratch=home / "incoming")
 
     @cached_property
     def verifier(self) -> Verifier:
@@ -75,6 +94,19 @@ class Tools:
         """The signer of RPM headers and of repomd.xml."""
         home = Path(self.settings.openpgp_home)
         return RpmSigner(home=Home(path=home), key=await find_key(home))
+
+    @cached_property
+    def issuer(self) -> str:
+        """The OIDC issuer of every signer; the embedded one keeps the URL of its first start for ever."""
+        if self.settings.issuer or not self.settings.embedded_trust:
+            return self.settings.issuer
+        if not self._sigstore.issuer.exists():
+            raise Misconfigured("the embedded Sigstore has not been started yet", hint="slipway up")
+        return self._sigstore.issuer.read_text().strip()
+
+    def now(self) -> datetime:
+        """The clock, read here and passed on as an argument."""
+        return datetime.now(UTC)
 
     def scratch(self, name: str) -> Path:
         """A folder below the state for work in progress; its content may be deleted when nothing runs."""
@@ -94,7 +126,7 @@ class Tools:
 
     def _identity(self, role: Role) -> IdentitySource:
         if self.settings.embedded_trust:
-            return EmbeddedToken(issuer=self.settings.sigstore_url, role=role, secret=self._sigstore.secret(role))
+            return EmbeddedToken(url=self.settings.sigstore_url, role=role, secret=self._sigstore.secret(role))
         if self.settings.identity_token == "ambient":  # noqa: S105 - the name of a source, no token
             return Ambient()
         return TokenFile(path=Path(self.settings.identity_token))
@@ -104,18 +136,16 @@ class Tools:
 async def open_tools(settings: Settings) -> AsyncIterator[Tools]:
     """The collaborators for as long as the block lasts; connections are closed after it."""
     credentials = DockerCredentials(Path(settings.registry_config)) if settings.registry_config else None
-    async with Registry(url=settings.registry, credentials=credentials) as registry:
-        tools = Tools(settings, registry)
+    async with (
+        Registry(url=settings.registry, credentials=credentials) as registry,
+        httpx.AsyncClient(timeout=HTTP_SECONDS) as http,
+    ):
+        tools = Tools(settings, registry, http)
         try:
             yield tools
         finally:
             if "containers" in vars(tools):
                 tools.containers.close()
-
-
-def now() -> datetime:
-    """The clock, read here and passed on as an argument."""
-    return datetime.now(UTC)
 
 
 def require_state(settings: Settings) -> None:

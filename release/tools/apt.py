@@ -1,11 +1,11 @@
-"""The machine's apt as a source of packages: resolved as if nothing were installed, in private folders, pinned by hash."""
+"""The machine's apt as a source of packages: resolved as if nothing were installed, pinned by hash."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -15,7 +15,9 @@ from release.tools.process import Completed, failed, run
 
 _SECONDS = 600.0
 # One line of --print-uris: the URI, the file name with `:` as %3a, the size, the hash that ForceHash asks for.
-_URI = re.compile(r"'[^']+' (?P<name>[^_ ]+)_(?P<version>[^_ ]+)_(?P<arch>[^_ ]+)\.deb \d+ SHA256:(?P<sha256>[0-9a-f]{64})")
+_URI = re.compile(
+    r"'[^']+' (?P<name>[^_ ]+)_(?P<version>[^_ ]+)_(?P<arch>[^_ ]+)\.deb \d+ SHA256:(?P<sha256>[0-9a-f]{64})"
+)
 _NO_SUCH = re.compile(r"Unable to locate package|has no installation candidate|unmet dependencies")
 _CONFIGURATION = """
 Dir::State::status "{home}/status";
@@ -49,9 +51,7 @@ class Apt:
         if not all(found) or not found:
             raise Broken("apt answers in an unknown form", got=done.text[-400:], expected="lines of --print-uris")
         return tuple(
-            LockedPackage(
-                name=each["name"], version=unquote(each["version"]), arch=each["arch"], sha256=each["sha256"]
-            )
+            LockedPackage(name=each["name"], version=unquote(each["version"]), arch=each["arch"], sha256=each["sha256"])
             for each in found
             if each
         )
@@ -61,45 +61,54 @@ class Apt:
 
         `Refused` when a file is not what the lock says, `Misconfigured` when the mirror no longer has a version.
         """
-        folder.mkdir(parents=True, exist_ok=True)
         wanted = {package: folder / _file_name(package) for package in packages}
-        missing = [package for package, path in wanted.items() if not await _matches(path, package)]
+        missing = await asyncio.to_thread(_unequal, wanted)
         if missing:
             await self._refresh()
             exact = [f"{each.name}:{each.arch}={each.version}" for each in missing]
-            done = await self._apt("download", "--", *exact, cwd=folder)
+            done = await self._apt("download", "--", *exact, cwd=_made(folder))
             if done.code:
                 raise _unavailable(done)
-        for package in missing:
-            if not await _matches(wanted[package], package):
-                got = await asyncio.to_thread(_sha256, wanted[package])
-                wanted[package].unlink(missing_ok=True)
-                raise Refused("not the package of the lock", where=package.name, got=got, expected=package.sha256)
+        wrong = await asyncio.to_thread(_unequal, {package: wanted[package] for package in missing})
+        for package, got in wrong.items():
+            wanted[package].unlink(missing_ok=True)
+            raise Refused("not the package of the lock", where=package.name, got=got, expected=package.sha256)
         return tuple(wanted.values())
 
     async def _refresh(self) -> None:
         if self._fresh:
             return
-        for folder in ("lists/partial", "cache/archives/partial"):  # apt does not make these itself
-            (self._home / folder).mkdir(parents=True, exist_ok=True)
-        (self._home / "status").touch()
-        (self._home / "apt.conf").write_text(_CONFIGURATION.format(home=self._home, user=self._home.owner()))
+        _furnish(self._home)
         done = await self._apt("update")
         if done.code:
             raise failed(done)
         self._fresh = True
 
     async def _apt(self, *words: str, cwd: Path | None = None) -> Completed:
-        argv = ["apt-get", "--config-file", self._home / "apt.conf", "--quiet", *words]
+        argv = ["apt-get", "--config-file", str(self._home / "apt.conf"), "--quiet", *words]
         return await run(argv, seconds=_SECONDS, cwd=cwd, check=False)
+
+
+def _furnish(home: Path) -> None:
+    for folder in ("lists/partial", "cache/archives/partial"):  # apt does not make these itself
+        (home / folder).mkdir(parents=True, exist_ok=True)
+    (home / "status").touch()
+    (home / "apt.conf").write_text(_CONFIGURATION.format(home=home, user=home.owner()))
 
 
 def _file_name(package: LockedPackage) -> str:
     return f"{package.name}_{package.version.replace(':', '%3a')}_{package.arch}.deb"
 
 
-async def _matches(path: Path, package: LockedPackage) -> bool:
-    return path.exists() and await asyncio.to_thread(_sha256, path) == package.sha256
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _unequal(wanted: Mapping[LockedPackage, Path]) -> dict[LockedPackage, str]:
+    """Those whose file has another hash than the lock says, and which."""
+    found = {package: _sha256(path) for package, path in wanted.items()}
+    return {package: sha256 for package, sha256 in found.items() if sha256 != package.sha256}
 
 
 def _sha256(path: Path) -> str:

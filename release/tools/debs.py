@@ -23,6 +23,7 @@ _PERL_PROVIDES = "/usr/lib/rpm/perl.prov"
 _LIBRARY = re.compile(r"usr/lib(64|/[a-z0-9_]+-linux-gnu)?/[^/]+\.so[^/]*\Z")
 _PERL_MODULE = re.compile(r"usr/(lib|share)/.*perl.*\.pm\Z")
 _PYTHON = re.compile(r"usr/bin/python(\d\.\d+)\Z")
+_BUNDLE = "etc/ssl/certs/ca-certificates.crt"
 _COMMAND = re.compile(r"usr(/s?bin/[^/]+)\Z")
 
 
@@ -47,10 +48,20 @@ def _lay_out(archive: bytes, name: str, root: Path) -> tuple[PackedFile, ...]:
             if _wanted(path, name):
                 _write(tar, member, _inside(root, path), root)
                 found[path] = _packed(member, path)
+    if name == "ca-certificates":
+        found[_BUNDLE] = _bundle(root)
     for path, target in ALTERNATIVES.get(name, {}).items():
         (root / path).symlink_to(target)
         found[path] = PackedFile(path=path, kind=Kind.SYMLINK, mode=0o777, owner="root", group="root")
     return tuple(found[path] for path in sorted(found))
+
+
+def _bundle(root: Path) -> PackedFile:
+    """All certificates in one file, where TLS libraries look: what ca-certificates' own script would make."""
+    (root / _BUNDLE).parent.mkdir(parents=True, exist_ok=True)
+    certificates = sorted((root / "usr/share/ca-certificates/mozilla").glob("*.crt"))
+    (root / _BUNDLE).write_bytes(b"".join(each.read_bytes() for each in certificates))
+    return PackedFile(path=_BUNDLE, kind=Kind.FILE, mode=0o644, owner="root", group="root")
 
 
 def _wanted(path: str, name: str) -> bool:

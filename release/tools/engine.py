@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
-import tarfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,11 +17,13 @@ from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.types import LogConfig, Mount, Ulimit
 
 from release.errors import Broken, Misconfigured
+from release.tools.collect import collect
 from release.tools.sealed import Ended, Exceeded, Sealed, Tail
 
 _OWNER = "dev.slipway.owner"
 _CALL_SECONDS = 600  # importing a root of gigabytes is one call
 _CHUNK = 1 << 20
+_HOST = "slipway"
 _KILLED = 137  # 128 + SIGKILL, bash(1)
 # Docker hands its own limit of a million or more open files down; rpm and Python close each of them before an exec.
 _OPEN_FILES = 4096
@@ -45,7 +45,7 @@ class Engine:
         """Whether an image of this name is there."""
         with self._errors():
             try:
-                self._api.inspect_image(name)
+                self._api.inspect_image(name)  # type: ignore[no-untyped-call]  # types-docker leaves it untyped
             except ImageNotFound:
                 return False
             return True
@@ -72,7 +72,8 @@ class Engine:
                     log.write(chunk)
                 code = self._outcome(name, sealed, log)
                 for source, target in sealed.collect.items():
-                    self._collect(name, source, target)
+                    archive, _ = self._api.get_archive(name, source)
+                    collect(self._received(archive), source, target)
         finally:
             self.remove(name)
         return Ended(code=code, log=log.content(), seconds=time.monotonic() - started)
@@ -99,13 +100,16 @@ class Engine:
             cap_drop=["ALL"],
             cap_add=list(sealed.capabilities),
             security_opt=["no-new-privileges"],
-            mounts=[Mount(path, str(host), type="bind", read_only=True) for path, host in sealed.reads.items()],
-            tmpfs={path: f"size={limits.scratch},mode=1777,exec,nosuid,nodev" for path in sealed.scratch},
+            mounts=[
+                Mount(path, str(host.absolute()), type="bind", read_only=True) for path, host in sealed.reads.items()
+            ],
+            tmpfs=dict.fromkeys(sealed.scratch, f"size={limits.scratch},mode=1777,exec,nosuid,nodev"),
             mem_limit=memory,
             memswap_limit=memory,  # equal: no swap
             pids_limit=limits.pids,
             nano_cpus=int(limits.cpus * 1e9) if limits.cpus else None,
             ulimits=[Ulimit(name="nofile", soft=_OPEN_FILES, hard=_OPEN_FILES)],
+            extra_hosts={_HOST: "127.0.0.1"},
             log_config=LogConfig(type="none"),  # the log is followed here; the engine need not keep it too
         )
         self._api.create_container(
@@ -114,7 +118,7 @@ class Engine:
             entrypoint=[],
             environment=dict(sealed.environment),
             user=sealed.user,
-            hostname="slipway",
+            hostname=_HOST,
             labels={_OWNER: _mark(os.getpid())},
             host_config=sealing,
             name=name,
@@ -125,7 +129,7 @@ class Engine:
         state: dict[str, Any] = self._api.inspect_container(name)["State"]
         if code and state["OOMKilled"]:
             raise Exceeded(
-                "out of memory: the kernel ended the build",
+                "out of memory: the kernel ended the program",
                 log=log.content(),
                 got=f"more than {sealed.limits.memory >> 20} MiB",
                 hint="raise its memory limit, or let it run fewer jobs at once",
@@ -134,18 +138,10 @@ class Engine:
             raise Broken("the container was killed from outside", where=name, hint="run it again")
         return code
 
-    def _collect(self, name: str, source: str, target: Path) -> None:
-        """Regular files of a container's folder, flat or in folders; links and devices in it are not believed."""
-        stream, _ = self._api.get_archive(name, source)
-        with tarfile.open(fileobj=_Readable(stream), mode="r|") as tar:
-            for member in tar:
-                relative = Path(member.name).relative_to(Path(source).name)
-                content = tar.extractfile(member) if member.isreg() else None
-                if content is None or ".." in relative.parts:
-                    continue
-                (target / relative).parent.mkdir(parents=True, exist_ok=True)
-                with (target / relative).open("wb") as out:
-                    shutil.copyfileobj(content, out, 1 << 20)
+    def _received(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        """The chunks; what goes wrong with receiving them is the engine's, whoever asks for the next one."""
+        with self._errors():
+            yield from chunks
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -167,26 +163,6 @@ class Engine:
                 got=error,
                 hint="slipway doctor says whether Docker runs and whether you may use it",
             ) from error
-
-
-class _Readable:
-    """An iterator of chunks as a file to read from."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
-        self._rest = b""
-
-    def read(self, size: int) -> bytes:
-        """Up to `size` bytes; fewer only at the end."""
-        parts, missing = [], size
-        while missing:
-            self._rest = self._rest or next(self._chunks, b"")
-            if not self._rest:
-                break
-            parts.append(self._rest[:missing])
-            self._rest = self._rest[missing:]
-            missing -= len(parts[-1])
-        return b"".join(parts)
 
 
 def _mark(pid: int) -> str:

@@ -19,11 +19,11 @@ _REFS = ("+refs/heads/*:refs/heads/*", "+refs/notes/*:refs/notes/*")
 
 
 def local_path(url: str) -> Path | None:
-    """The folder that a URL means, or None when the repository is elsewhere. `Misconfigured` for no repository URL."""
-    parts = urlsplit(url)
-    if parts.scheme == "file":
-        return Path(parts.path)
-    if parts.scheme in _SCHEMES or _SCP.match(url):
+    """The folder that an absolute path names; None for the URL of a remote repository (`file://` is one, as in git).
+
+    `Misconfigured` for everything else: git has transports that run commands.
+    """
+    if urlsplit(url).scheme in _SCHEMES or _SCP.match(url):
         return None
     if url.startswith("/"):
         return Path(url)

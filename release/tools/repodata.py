@@ -13,7 +13,7 @@ import createrepo_c as cr
 from release.builds import Rpm
 from release.digests import hex_of
 from release.errors import Broken, Refused
-from release.repository import REPOMD, REPOMD_DIRECT, package_path
+from release.repository import REPOMD, REPOMD_DIRECT, checked_file, package_path
 from release.specs import BinaryPackage
 from release.tools.store import Store, disk_errors, link_or_copy
 
@@ -42,11 +42,11 @@ def compose(
 
 def compose_folder(folder: Path, rpms: Mapping[str, Path], *, revision: int = 0) -> None:
     """A repository in a folder: RPMs by file name, hard-linked where possible, and repodata beside them."""
-    with _foreign_errors("composing repodata", where=folder), disk_errors(folder):
+    with _foreign_errors("composing repodata", where=folder):
         folder.mkdir(parents=True, exist_ok=True)
         packages = []
         for file, source in sorted(rpms.items()):
-            link_or_copy(source, folder / file)
+            link_or_copy(source, folder / checked_file(file))
             packages.append(_read_rpm(folder / file, location=file))
         _write(folder, packages, revision=revision)
 
@@ -151,7 +151,10 @@ def _evr(epoch: str | None, version: str, release: str | None) -> str:
 
 @contextmanager
 def _foreign_errors(doing: str, *, where: Path | None = None) -> Iterator[None]:
-    try:
-        yield
-    except cr.CreaterepoCError as error:
-        raise Broken(f"{doing} failed", where=str(where) if where else None, got=error) from error
+    with disk_errors(where or Path(tempfile.gettempdir())):
+        try:
+            yield
+        except (cr.CreaterepoCError, OSError) as error:
+            if getattr(error, "errno", None):
+                raise  # the disk's own; createrepo_c's OSErrors have no number
+            raise Broken(f"{doing} failed", where=str(where) if where else None, got=error) from error

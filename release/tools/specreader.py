@@ -7,6 +7,7 @@ answer is `{"spec", "facts"}` or `{"spec", "error"}`; a line without a spec is a
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -63,10 +64,8 @@ def _in_a_child(spec: str, request: dict[str, Any]) -> dict[str, Any]:
     os.close(facts_in)
     os.close(errors_in)
     written, in_time = _read(facts_out, errors_out, time.monotonic() + request["seconds"])
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     os.waitpid(pid, 0)
     if not in_time:
         return {"error": f"not parsed after {request['seconds']} seconds, or too much output"}
@@ -113,7 +112,7 @@ def _parse_and_leave(spec: str, tree: str, out: int) -> None:
         while facts:
             facts = facts[os.write(out, facts) :]
         code = 0
-    except Exception as error:  # noqa: BLE001 - whatever it was, it belongs to this spec
+    except Exception as error:  # whatever it was, it belongs to this spec
         os.write(2, f"{error}".encode())
     finally:
         os._exit(code)

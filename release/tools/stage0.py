@@ -52,12 +52,12 @@ async def import_toolchain(
     `folder` appears only when it is complete, and then is taken as it is. Downloads are kept in `home` and verified
     against the lock. `progress(done, total, name)` follows each package. `epoch` becomes every RPM's build time.
     """
-    if not folder.exists():
+    if not await asyncio.to_thread(folder.exists):
         debs = await Apt(home).download(lock.packages, home / "debs")
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
             await _convert_all(debs, Importer(scratch=Path(scratch), epoch=epoch), progress)
             (Path(scratch) / "rpms").rename(folder)
-    return tuple(sorted(folder.glob("*.rpm")))
+    return await asyncio.to_thread(lambda: tuple(sorted(folder.glob("*.rpm"))))
 
 
 async def _convert_all(debs: Sequence[Path], importer: Importer, progress: Progress) -> None:
@@ -117,6 +117,6 @@ class Importer:
     async def _rpmbuild(self, spec: Path, work: Path) -> None:
         defines = {**_DEFINES, "_topdir": str(work), "_rpmdir": str(self.scratch / "rpms")}
         words = [word for name, value in defines.items() for word in ("--define", f"{name} {value}")]
-        argv = ["rpmbuild", "-bb", *words, "--buildroot", work / "root", spec]
+        argv = ["rpmbuild", "-bb", *words, "--buildroot", str(work / "root"), str(spec)]
         environment = {"SOURCE_DATE_EPOCH": str(self.epoch), "HOME": str(work)}
         await run(argv, seconds=_BUILD_SECONDS, environment=environment)

@@ -30,15 +30,14 @@ def toolchain_image(digest: str) -> str:
 async def make_toolchain_image(containers: Containers, *, rpms: Path, digest: str, scratch: Path) -> str:
     """Install the RPMs of the folder `rpms` (the whole set, closed) as an image, unless the engine has it; its name.
 
-    `scratch` receives the packed root for a while. `Broken` when a dependency is missing or a script fails.
+    The folder `scratch` receives the packed root for a while. `Broken` when a dependency is missing or a script fails.
     """
     name = toolchain_image(digest)
     if await containers.has_image(name):
         return name
-    scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=scratch, prefix="toolchain-") as folder, as_file(_SCRIPT) as script:
         await _bare_image(containers, Path(folder))
-        reads = {"/usr": Path("/usr"), "/in/rpms": rpms.absolute(), "/in/root.sh": script}
+        reads = {"/usr": Path("/usr"), "/in/rpms": rpms, "/in/root.sh": script}
         ended = await containers.run(
             Sealed(
                 image=_BARE,

@@ -38,7 +38,7 @@ def ec_key(folder: Folder, name: str) -> ec.EllipticCurvePrivateKey:
     """The P-256 key `<name>.key` of the folder."""
     key = _key(folder, name, lambda: ec.generate_private_key(ec.SECP256R1()))
     if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise _foreign(folder, name)
+        raise _foreign(folder, f"{name}.key")
     return key
 
 
@@ -46,7 +46,7 @@ def ed25519_key(folder: Folder, name: str) -> Ed25519PrivateKey:
     """The Ed25519 key `<name>.key` of the folder."""
     key = _key(folder, name, Ed25519PrivateKey.generate)
     if not isinstance(key, Ed25519PrivateKey):
-        raise _foreign(folder, name)
+        raise _foreign(folder, f"{name}.key")
     return key
 
 
@@ -61,7 +61,7 @@ def root_authority(folder: Folder, name: str, common_name: str, now: datetime) -
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         return _signed(builder.add_extension(key_usage(certifies=True), critical=True), key)
 
-    return Authority(key=key, certificate=x509.load_pem_x509_certificate(folder.once(f"{name}.crt", make)))
+    return Authority(key=key, certificate=_certificate(folder, name, make))
 
 
 def timestamp_authority(folder: Folder, name: str, root: Authority, now: datetime) -> Authority:
@@ -80,7 +80,7 @@ def timestamp_authority(folder: Folder, name: str, root: Authority, now: datetim
         builder = builder.add_extension(key_usage(), critical=True).add_extension(usage, critical=True)
         return _signed(builder, root.key)
 
-    return Authority(key=key, certificate=x509.load_pem_x509_certificate(folder.once(f"{name}.crt", make)))
+    return Authority(key=key, certificate=_certificate(folder, name, make))
 
 
 def certificate_builder(
@@ -135,13 +135,20 @@ def _key(folder: Folder, name: str, make: Callable[[], ec.EllipticCurvePrivateKe
     try:
         return serialization.load_pem_private_key(folder.once(f"{name}.key", pem), password=None)
     except ValueError as error:
-        raise _foreign(folder, name) from error
+        raise _foreign(folder, f"{name}.key") from error
 
 
-def _foreign(folder: Folder, name: str) -> Misconfigured:
+def _certificate(folder: Folder, name: str, make: Callable[[], bytes]) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificate(folder.once(f"{name}.crt", make))
+    except ValueError as error:
+        raise _foreign(folder, f"{name}.crt") from error
+
+
+def _foreign(folder: Folder, file: str) -> Misconfigured:
     return Misconfigured(
-        "not a key that the embedded Sigstore made",
-        where=str(folder.path / f"{name}.key"),
+        "not a key or a certificate that the embedded Sigstore made",
+        where=str(folder.path / file),
         hint="restore the folder from a copy, or remove all of it and sign anew with a new authority",
     )
 

@@ -47,7 +47,8 @@ class Log:
         self._lock = threading.Lock()
         for entry in _recovered(path):
             self._tree.append(leaf_hash(entry))
-        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._end = os.fstat(self._file).st_size
         if not len(self._tree):
             self.append(GENESIS)
 
@@ -60,7 +61,7 @@ class Log:
         """Add an entry; it is on the disk before this returns. `Broken` when the disk refuses."""
         line = b"%s %s\n" % (hashlib.sha256(entry).hexdigest().encode(), base64.b64encode(entry))
         with self._lock:
-            _durably(self._file, line)
+            self._write(line)
             index = len(self._tree)
             self._tree.append(leaf_hash(entry))
             return Inclusion(
@@ -80,21 +81,20 @@ class Log:
         """Release the file."""
         os.close(self._file)
 
+    def _write(self, line: bytes) -> None:
+        """Durable, or as if it had never been: the next line goes to the same place as one that failed."""
+        try:
+            if os.pwrite(self._file, line, self._end) < len(line):
+                raise OSError("only a part of the entry could be written")
+            os.fsync(self._file)
+        except OSError as error:
+            raise Broken("the transparency log cannot be written", got=error, hint="is the disk full?") from error
+        self._end += len(line)
+
     def _checkpoint(self) -> str:
         note = f"{ORIGIN}\n{len(self._tree)}\n{base64.b64encode(self._tree.root()).decode()}\n"
         signature = base64.b64encode(self.key_id[:4] + self._key.sign(note.encode())).decode()
         return f"{note}\n\N{EM DASH} {ORIGIN} {signature}\n"
-
-
-def _durably(file: int, line: bytes) -> None:
-    before = os.fstat(file).st_size
-    try:
-        if os.write(file, line) < len(line):
-            raise OSError("only a part of the entry could be written")
-        os.fsync(file)
-    except OSError as error:
-        os.truncate(file, before)  # half a line must not stand in front of the next entry
-        raise Broken("the transparency log cannot be written", got=error, hint="is the disk full?") from error
 
 
 def _recovered(path: Path) -> Iterator[bytes]:

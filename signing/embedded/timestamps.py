@@ -29,6 +29,11 @@ _SIGNING_TIME = ObjectIdentifier("1.2.840.113549.1.9.5")
 _SIGNING_CERTIFICATE_V2 = ObjectIdentifier("1.2.840.113549.1.9.16.2.47")
 _POLICY = ObjectIdentifier("1.3.6.1.4.1.57264.2")  # the policy of Sigstore's own timestamp-authority
 _GRANTED = 0
+_IMPRINTS = {  # SHA-2 and the bytes of its digests
+    _SHA256: 32,
+    ObjectIdentifier("2.16.840.1.101.3.4.2.2"): 48,
+    ObjectIdentifier("2.16.840.1.101.3.4.2.3"): 64,
+}
 
 
 @asn1.sequence
@@ -133,13 +138,13 @@ class _Answer:
 
 
 class TimestampAuthority:
-    """Answers queries about SHA-256 imprints with the time it is given."""
+    """Answers queries about SHA-2 imprints with the time it is given."""
 
     def __init__(self, authority: Authority) -> None:
         self._authority = authority
 
     def answer(self, query: bytes, *, now: datetime) -> bytes:
-        """A granted TimeStampResp (DER) for a TimeStampReq; `Refused` for one that is malformed or not SHA-256."""
+        """A granted TimeStampResp (DER) for a TimeStampReq; `Refused` for one that is malformed or not SHA-2."""
         asked = _asked(query)
         info = _Info(
             version=1,
@@ -199,8 +204,8 @@ def _asked(query: bytes) -> _Query:
     except ValueError as error:
         raise Refused("not a timestamp query", got=error, expected="RFC 3161, section 2.4.1") from error
     algorithm, size = asked.imprint.hash_algorithm.algorithm, len(asked.imprint.hashed_message)
-    if algorithm != _SHA256 or size != hashlib.sha256().digest_size:
-        raise Refused("not a SHA-256 imprint", got=f"{algorithm.dotted_string}, {size} bytes")
+    if _IMPRINTS.get(algorithm) != size:
+        raise Refused("not the imprint of a SHA-2 digest", got=f"{algorithm.dotted_string}, {size} bytes")
     return asked
 
 

@@ -13,6 +13,7 @@ from flows import web_receiver
 from flows.web import LOOPBACK, create_app, server
 from flows.web_receiver import MAX_BODY
 from release.digests import digest_of
+from release.repository import File
 from tests import webhook_samples as samples
 from tests.flows.web_doubles import House
 from tests.webhook_samples import encoded
@@ -74,6 +75,7 @@ async def test_gives_up_a_chunked_event_that_never_ends() -> None:
         )
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert b"the event is too large" in answer
+    assert b"connection: close" in answer.lower(), "what follows on this connection is not a request"
 
 
 async def test_does_not_ask_for_a_body_that_is_declared_too_large() -> None:
@@ -90,6 +92,7 @@ async def test_does_not_wait_for_a_sender_that_stalls(monkeypatch: pytest.Monkey
         answer = await exchange(port, HEAD + b"Content-Length: 10\r\n\r\n", b"{")
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b'"got":"1 bytes"' in answer
+    assert b"connection: close" in answer.lower()
 
 
 async def test_survives_a_sender_that_hangs_up(caplog: pytest.LogCaptureFixture) -> None:
@@ -109,11 +112,12 @@ async def test_a_client_that_follows_the_gateway_gets_the_bytes_from_a_real_regi
     content = b"<repomd/>"
     blobs = f"{registry_url}/v2/skiff/gateway/blobs"
     house = House()
-    house.maps["edge"] = [{"repodata/repomd.xml": digest_of(content)}]
+    house.snapshots["edge"] = [{"x86_64/repodata/repomd.xml": File(digest=digest_of(content), size=len(content))}]
     async with httpx.AsyncClient(follow_redirects=True) as client:
         started = await client.post(f"{blobs}/uploads/")
-        await client.put(f"{started.headers['location']}&digest={digest_of(content)}", content=content)
+        session = started.url.join(started.headers["location"])  # docker-registry may answer with a relative one
+        await client.put(session.copy_merge_params({"digest": digest_of(content)}), content=content)
         async with house.served(blob_url=lambda digest: f"{blobs}/{digest}") as port:
-            answer = await client.get(f"http://{LOOPBACK}:{port}/repo/edge/repodata/repomd.xml")
+            answer = await client.get(f"http://{LOOPBACK}:{port}/repo/edge/x86_64/repodata/repomd.xml")
     assert answer.content == content
     assert [each.status_code for each in answer.history] == [302]

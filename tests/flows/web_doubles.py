@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -11,8 +11,10 @@ from typing import Any
 import httpx
 
 from flows.web import create_app, server
-from flows.web_services import PathMap, WebServices
+from flows.web_services import WebServices
+from release.gateway import Routes, routes
 from release.pushes import Push, Watched
+from release.repository import Files
 from release.status import Status
 from signing.webhooks import WebhookSecrets
 from tests import status_samples, webhook_samples
@@ -26,7 +28,7 @@ class House:
     def __init__(self) -> None:
         self.now = webhook_samples.NOW
         self.status = status_samples.quiet()
-        self.maps: dict[str, list[PathMap]] = {"edge": [], "beta": [], "stable": []}
+        self.snapshots: dict[str, list[Files]] = {"edge": [], "beta": [], "stable": []}
         self.files = {"trusted_root.json": b'{"mediaType": "root"}'}
         self.runs: dict[str, str] = {}
         self.pushes: list[Push] = []
@@ -45,10 +47,10 @@ class House:
         await self._answer("status")
         return self.status
 
-    async def snapshots(self, channel: str) -> Sequence[PathMap]:
-        """Newest first."""
+    async def routes(self, channel: str) -> Routes:
+        """The channel's snapshots, merged as the product merges them."""
         await self._answer(channel)
-        return self.maps[channel]
+        return routes(self.snapshots[channel])
 
     async def public_key(self) -> str:
         """A key as far as the door can tell."""
@@ -75,11 +77,10 @@ class House:
         given: dict[str, Any] = {
             "secrets": WebhookSecrets(github=SECRET, gitlab=SECRET, gitea=SECRET, plain=SECRET),
             "watched": Watched(repository=webhook_samples.REPOSITORY, branches=("stable",)),
-            "channels": tuple(self.maps),
+            "channels": tuple(self.snapshots),
             "start_run": self.start_run,
             "status": self.read_status,
-            "snapshots": self.snapshots,
-            "lookup": first_match,
+            "routes": self.routes,
             "blob_url": lambda digest: f"https://registry.example/v2/skiff/rpms/blobs/{digest}",
             "public_key": self.public_key,
             "trust_files": self.trust_files,
@@ -99,13 +100,8 @@ class House:
         """The app in a real server on loopback: its port."""
         serving = server(create_app(self.services(**changes)), port=free_port())
         task = asyncio.create_task(serving.serve())
-        while not serving.started:
+        while not serving.started:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.01)
         yield serving.config.port
         serving.should_exit = True
         await task
-
-
-def first_match(maps: Sequence[PathMap], path: str, /) -> str | None:
-    """The newest snapshot that has the path."""
-    return next((each[path] for each in maps if path in each), None)

@@ -67,6 +67,30 @@ def test_finds_macro_files_in_the_order_of_the_list_then_by_name() -> None:
     assert parse_distro(LINES).macro_paths(paths) == expected
 
 
+def test_refuses_a_pattern_of_macro_files_that_finds_nothing() -> None:
+    with pytest.raises(Misconfigured, match=r"other/macros\.late"):
+        parse_distro(LINES).macro_paths(["SPECS/macros/macros.a"])
+
+
+def test_the_digest_of_the_macro_set_follows_contents_definitions_and_order() -> None:
+    blobs = {
+        "SPECS/macros/macros.a": "1",
+        "SPECS/macros/macros.b": "2",
+        "other/macros.late": "3",
+        "SPECS/x/x.spec": "4",
+    }
+    digest = parse_distro(LINES).macros_digest(blobs)
+    assert parse_distro(LINES).macros_digest({**blobs, "SPECS/x/x.spec": "5"}) == digest
+    others = [
+        parse_distro(LINES).macros_digest({**blobs, "other/macros.late": "9"}),
+        parse_distro(LINES).macros_digest({**blobs, "SPECS/macros/macros.a": "2", "SPECS/macros/macros.b": "1"}),
+        parse_distro(edited(".sk1", ".sk2")).macros_digest(blobs),
+        parse_distro(edited("vendor: Skiff", "vendor: Other")).macros_digest(blobs),
+        parse_distro(edited('azl: "3"', 'azl: "4"')).macros_digest(blobs),
+    ]
+    assert len({digest, *others}) == 6
+
+
 @pytest.mark.parametrize(
     ("path", "answer"),
     [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from release import oci
 from release.digests import digest_of
 from release.errors import Broken, Misconfigured, Refused
+from release.tools.process import run
 from release.tools.registry import Registry, gather
 from release.tools.registry_http import Patience
 from release.tools.store import Store
@@ -123,9 +123,7 @@ async def test_skopeo_and_oras_read_what_we_push(registry: Registry, repository:
     )
     await registry.push_document(repository, artifact(titled), tag="demo")
     reference = f"{registry.url.removeprefix('http://')}/{repository}:demo"
-    raw = subprocess.run(
-        ["skopeo", "inspect", "--raw", "--tls-verify=false", f"docker://{reference}"], capture_output=True, check=True
-    )
+    raw = await run(["skopeo", "inspect", "--raw", "--tls-verify=false", f"docker://{reference}"], seconds=30)
     assert raw.stdout == artifact(titled).raw
     oras.client.OrasClient(insecure=True).pull(target=reference, outdir=str(tmp_path))
     assert (tmp_path / "read.me").read_bytes() == b"readable by others"
@@ -171,7 +169,9 @@ async def test_a_living_registry_answers_a_ping(registry: Registry) -> None:
     await registry.ping()
 
 
-@pytest.mark.parametrize("url", ["ftp://x", "registry.example", "http://", "http://u:p@host", "http://host/v2/", "http://host:port"])
+@pytest.mark.parametrize(
+    "url", ["ftp://x", "registry.example", "http://", "http://u:p@host", "http://host/v2/", "http://host:port"]
+)
 def test_a_url_that_is_no_registry_is_refused_at_once(url: str) -> None:
     with pytest.raises(Misconfigured, match="not the URL of a registry"):
         Registry(url=url)

@@ -1,4 +1,4 @@
-"""The registry client against registries that misbehave: it waits, resumes, restarts, verifies, and gives up clearly."""
+"""The registry client against registries that misbehave: it waits, resumes, restarts, verifies, gives up clearly."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def document(note: str = "x", subject: oci.Descriptor | None = None) -> oci.Docu
     return oci.manifest(artifact_type="application/vnd.test", layers=(), subject=subject, annotations={"note": note})
 
 
-def hidden_files(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.name.startswith(".")]
+def files_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
@@ -156,28 +156,28 @@ async def test_bytes_that_stay_wrong_never_become_a_file(
     simulator: RegistrySimulator, registry: Registry, how: dict[str, object], tmp_path: Path
 ) -> None:
     simulator.misbehave(GET_BLOB, times=99, **how)
-    with pytest.raises(Broken, match="other bytes|connection broke"):
+    with pytest.raises(Broken, match=r"other bytes|connection broke"):
         await registry.pull_blob_to("a/b", DIGEST, len(BLOB), tmp_path / "blob")
-    with pytest.raises(Broken, match="other bytes|connection broke"):
+    with pytest.raises(Broken, match=r"other bytes|connection broke"):
         await registry.pull_blob("a/b", DIGEST, limit_bytes=1 << 20)
-    assert list(tmp_path.iterdir()) == []
+    assert files_in(tmp_path) == []
 
 
 async def test_a_blob_with_a_wrong_size_never_becomes_a_file(registry: Registry, tmp_path: Path) -> None:
     for size in (len(BLOB) - 1, len(BLOB) + 1):
-        with pytest.raises(Broken, match="other bytes|ended early"):
+        with pytest.raises(Broken, match=r"other bytes|ended early"):
             await registry.pull_blob_to("a/b", DIGEST, size, tmp_path / "blob")
-    assert list(tmp_path.iterdir()) == []
+    assert files_in(tmp_path) == []
 
 
 async def test_a_cancelled_download_leaves_nothing(registry: Registry, tmp_path: Path) -> None:
     pull = asyncio.create_task(registry.pull_blob_to("a/b", DIGEST, len(BLOB), tmp_path / "blob"))
-    while not hidden_files(tmp_path):
+    while not files_in(tmp_path):  # noqa: ASYNC110 - the disk has no event for the part that appears there
         await asyncio.sleep(0)
     pull.cancel()
     with pytest.raises(asyncio.CancelledError):
         await pull
-    assert list(tmp_path.iterdir()) == []
+    assert files_in(tmp_path) == []
     assert await registry.has_blob("a/b", DIGEST)  # the connection was not poisoned
 
 

@@ -1,0 +1,100 @@
+#!/bin/bash
+# One package from its spec to its RPMs, in a sealed container without a network. Root installs what the spec asks for
+# and hands over; nobody in particular, without any capability, builds. What only root could write is in /facts.
+#
+#   /in/spec /in/sources /in/repositories/N /in/toolchain /in/macros/N   inputs, read-only
+#   /in/order   build-requires.spec, dnf.conf, defines (one "name value" a line)
+#   /build /tmp /var/tmp                                   scratch, bounded
+#   /out                                                   RPMs and SRPM, once they are all there
+#   /facts   packages (NEVRA and header digest of the build root), nanoseconds (of rpmbuild), refused (forks)
+#
+# SPEC, EPOCH, ARCH and JOBS come as environment. Exit codes: 80 a missing program, 81 the build root, 82 the build.
+set -Eeuo pipefail
+shopt -s nullglob
+readonly builder=1000
+readonly dnf=(dnf --config /in/order/dnf.conf --releasever stage0 --quiet --assumeyes)
+mkdir -p /facts /out
+
+# Own packages take the place of the toolchain's namesakes, whatever their versions. What the spec asks for becomes the
+# dependencies of one package: rpm answers whether all of it is there, and only if not is dnf asked.
+build_root() {
+    if [ "$(rpm --eval %_target_cpu)" != "$ARCH" ]; then
+        echo "this engine builds for $(rpm --eval %_target_cpu), not for $ARCH"
+        return 1
+    fi
+    if [ -n "$(namesakes)" ]; then
+        "${dnf[@]}" distro-sync
+    fi
+    rpmbuild -bb --quiet --define '_topdir /build/requires' --define '_rpmfilename requires.rpm' \
+        /in/order/build-requires.spec
+    local wish=/build/requires/RPMS/requires.rpm
+    if ! rpm --install --test "$wish" > /dev/null 2>&1; then
+        "${dnf[@]}" install "$wish"
+        rpm --erase slipway-build-requires 2> /dev/null
+    fi
+    rm -r /build/requires
+    rpm -qa --qf '%{NEVRA} %{SHA256HEADER}\n' | sort > /facts/packages
+}
+
+# Names that are installed and that own packages have too.
+namesakes() {
+    local own=(/in/repositories/*/*.rpm)
+    if [ ${#own[@]} -gt 0 ]; then
+        comm -12 <(rpm -qp --qf '%{NAME}\n' "${own[@]}" | sort -u) <(rpm -qa --qf '%{NAME}\n' | sort -u)
+    fi
+}
+
+macros() {
+    local file line
+    for file in /in/macros/*; do
+        printf '%s\0' --load "$file"
+    done
+    while IFS= read -r line; do
+        printf '%s\0' --define "$line"
+    done < /in/order/defines
+}
+
+prepare() {
+    mkdir -p /build/BUILD /build/SOURCES /build/home
+    # Times of our copies would be in the SRPM.
+    for folder in /in/sources /in/spec; do
+        find "$folder" -maxdepth 1 -type f -exec cp --no-preserve=all -t /build/SOURCES {} +
+    done
+    touch --date "@$EPOCH" /build/SOURCES/*
+    chown -R $builder:$builder /build
+}
+
+build() {
+    local words
+    mapfile -d '' -t words < <(macros)
+    setpriv --reuid $builder --regid $builder --clear-groups --bounding-set=-all --inh-caps=-all --no-new-privs -- \
+        env --ignore-environment --chdir /build \
+        PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/build/home TMPDIR=/tmp LC_ALL=C.UTF-8 \
+        TZ=UTC SOURCE_DATE_EPOCH="$EPOCH" RPM_BUILD_NCPUS="$JOBS" \
+        rpmbuild -ba "${words[@]}" "/build/SOURCES/$SPEC"
+}
+
+# How often the limit of processes refused a fork: cgroup v2, or v1 below its own folder.
+refused_forks() {
+    cat /sys/fs/cgroup/pids.events /sys/fs/cgroup/pids/pids.events 2> /dev/null | sed -n 's/^max //p' > /facts/refused
+}
+
+for program in comm dnf find rpmbuild setpriv sort tar; do
+    if ! command -v $program > /dev/null; then
+        echo "$program: not in the build root"
+        exit 80
+    fi
+done
+trap 'exit 81' ERR
+build_root
+trap - ERR
+prepare
+started=$(date +%s%N)
+code=0
+build || code=82
+echo $(($(date +%s%N) - started)) > /facts/nanoseconds
+refused_forks || true
+if [ $code = 0 ]; then
+    find /build/RPMS /build/SRPMS -type f -name '*.rpm' -exec cp -t /out {} +
+fi
+exit $code

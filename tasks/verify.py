@@ -1,0 +1,191 @@
+"""Looks at a release as a consumer would, with code that signs nothing, and writes down what was found."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from release import builds
+from release.aliases import ReleaseRef
+from release.channels import Channel
+from release.distro import Distro
+from release.errors import Broken, Error, Refused
+from release.evidence import Evidence, Finding, Passed
+from release.policies import GateKind, lane_of
+from release.releases import Release, Trust, Verdict
+from signing.policy import Policy as SignerPolicy
+from signing.policy import Trust as SignerTrust
+from signing.statements import PROVENANCE, SIGNATURE, SPDX
+from tasks.builds import signed_key
+from tasks.closure import unclosed
+from tasks.fetch import fetch_builds, fetch_release, fetch_snapshot
+from tasks.sign import proofs_of
+
+if TYPE_CHECKING:
+    from tasks.wiring import Tools
+
+VERIFIER = "slipway-verifier"
+Check = Callable[["Subject"], Awaitable[str]]
+
+
+class Subject:
+    """The release under examination, and what the checks need beside it."""
+
+    def __init__(self, tools: Tools, distro: Distro, release: Release, channel: Channel) -> None:
+        self.tools = tools
+        self.distro = distro
+        self.release = release
+        self.channel = channel
+        self.policy = signers(tools, distro)
+
+
+async def examine(
+    tools: Tools, distro: Distro, *, release: ReleaseRef, channel: Channel, upstream: Channel | None
+) -> Evidence:
+    """All facts about a release as the candidate of a channel. A check that cannot be made is UNKNOWN, never absent."""
+    found = await fetch_release(tools, distro, release.digest)
+    subject = Subject(tools, distro, found, channel)
+    findings = await asyncio.gather(*(_find(kind, check, subject) for kind, check in _CHECKS.items()))
+    commit = await asyncio.to_thread(tools.repository.commit, found.source.commit)
+    current = await fetch_release(tools, distro, channel.current.digest) if channel.current else None
+    passed_at = upstream.passed_at(release.digest) if upstream else None
+    return Evidence(
+        channel=channel.channel,
+        release=release,
+        verifier=VERIFIER,
+        trust=Trust.EMBEDDED if tools.verifier.trust is SignerTrust.EMBEDDED else Trust.PRIVATE,
+        lane=lane_of(f"{commit.subject}\n\n{commit.body}"),
+        artifacts=found.artifacts,
+        findings=tuple(findings),
+        tests=found.tests,
+        baseline=current.tests if current else (),
+        passed=(Passed(channel=upstream.channel, at=passed_at),) if upstream and passed_at else (),
+    )
+
+
+def signers(tools: Tools, distro: Distro) -> SignerPolicy:
+    """Who may say what about this distribution's artifacts."""
+    return SignerPolicy.of(distro.identity, tools.issuer)
+
+
+async def _find(kind: GateKind, check: Check, subject: Subject) -> Finding:
+    expected = _EXPECTED[kind]
+    try:
+        return Finding(kind=kind, verdict=Verdict.PASS, got=await check(subject), expected=expected)
+    except Broken as error:
+        return Finding(kind=kind, verdict=Verdict.UNKNOWN, got=error.diagnostics(), expected=expected)
+    except Error as error:
+        return Finding(kind=kind, verdict=Verdict.FAIL, got=error.diagnostics(), expected=expected)
+
+
+async def _signature(subject: Subject) -> str:
+    release, distro = subject.release, subject.distro
+    signed = [(release.rpms_repository, release.snapshot.digest), (distro.releases_repository, release.digest)]
+    for image in release.images:
+        signed += [(image.repository, digest) for digest in (image.digest, *(each.digest for each in image.manifests))]
+    await asyncio.gather(*(_require(subject, repository, digest, SIGNATURE) for repository, digest in signed))
+    return f"{len(signed)} digests signed by {subject.policy.speaker_of(SIGNATURE).identity}"
+
+
+async def _provenance(subject: Subject) -> str:
+    repository = subject.release.rpms_repository
+    snapshot = await fetch_snapshot(subject.tools, repository, subject.release.snapshot.digest)
+
+    async def check(digest: str, key: str) -> None:
+        for predicate in await _require(subject, repository, digest, PROVENANCE):
+            if signed_key(predicate) == key:
+                return
+        raise Refused("the provenance is of another build", where=f"{repository}@{digest}", expected=f"build key {key}")
+
+    await asyncio.gather(*(check(each.digest, each.annotations[builds.KEY]) for each in snapshot.builds))
+    return f"{len(snapshot.builds)} builds with provenance by {subject.policy.speaker_of(PROVENANCE).identity}"
+
+
+async def _sbom(subject: Subject) -> str:
+    images = subject.release.images
+    manifests = [(image.repository, each.digest) for image in images for each in image.manifests]
+    await asyncio.gather(*(_require(subject, repository, digest, SPDX) for repository, digest in manifests))
+    return f"{len(manifests)} images with an SPDX SBOM"
+
+
+async def _closure(subject: Subject) -> str:
+    release = subject.release
+    snapshot = await fetch_snapshot(subject.tools, release.rpms_repository, release.snapshot.digest)
+    built = await fetch_builds(subject.tools, release.rpms_repository, snapshot)
+    published = {rpm.digest for build in built for rpm in build.rpms}
+    for image in release.images:
+        for manifest in image.manifests:
+            for predicate in await _require(subject, image.repository, manifest.digest, SPDX):
+                strangers = _packages_of(predicate) - published
+                if strangers:
+                    raise Refused(
+                        "an image holds packages that are not in the snapshot",
+                        where=f"{image.repository}@{manifest.digest}",
+                        got=", ".join(sorted(strangers)[:5]),
+                    )
+    missing = await unclosed(subject.tools, release.rpms_repository, snapshot)
+    if missing:
+        raise Refused(
+            "the snapshot is not closed under dependencies",
+            where=f"{release.rpms_repository}@{release.snapshot.digest}",
+            got="\n       ".join(missing[:10]),
+            hint="add the package that provides it, or drop the requirement",
+        )
+    return f"{len(published)} packages, nothing missing"
+
+
+async def _ancestry(subject: Subject) -> str:
+    commit, current = subject.release.source.commit, subject.channel.current
+    if current is None:
+        return "the channel's first release"
+    before = (await fetch_release(subject.tools, subject.distro, current.digest)).source.commit
+    if not await asyncio.to_thread(subject.tools.repository.is_ancestor, before, commit):
+        raise Refused(
+            "the release does not contain what the channel has now",
+            got=f"commit {commit[:12]}",
+            expected=f"a descendant of {before[:12]} ({current.alias})",
+        )
+    return f"{commit[:12]} descends from {before[:12]}"
+
+
+async def _require(
+    subject: Subject, repository: str, digest: str, predicate_type: str
+) -> tuple[dict[str, object], ...]:
+    proofs = await proofs_of(subject.tools, repository, digest, predicate_type, policy=subject.policy)
+    if not proofs:
+        speaker = subject.policy.speaker_of(predicate_type)
+        raise Refused(
+            "nothing that verifies says this",
+            where=f"{repository}@{digest}",
+            got="no such bundle among the referrers",
+            expected=f"{predicate_type} by {speaker.identity} (issuer {speaker.issuer})",
+        )
+    return tuple(predicate for _, predicate in proofs)
+
+
+def _packages_of(predicate: dict[str, object]) -> set[str]:
+    """Digests of the RPMs that an SPDX document lists: packages with a purl of the type rpm."""
+    packages = predicate.get("packages")
+    found: set[str] = set()
+    for package in packages if isinstance(packages, list) else ():
+        references = str(package.get("externalRefs", ""))
+        if "pkg:rpm/" in references:
+            found |= {f"sha256:{each['checksumValue']}" for each in package.get("checksums", ())}
+    return found
+
+
+_CHECKS: dict[GateKind, Check] = {
+    GateKind.SIGNATURE: _signature,
+    GateKind.PROVENANCE: _provenance,
+    GateKind.SBOM: _sbom,
+    GateKind.CLOSURE: _closure,
+    GateKind.ANCESTRY: _ancestry,
+}
+_EXPECTED = {
+    GateKind.SIGNATURE: "a signature by the release identity on the release, its snapshot and every image",
+    GateKind.PROVENANCE: "SLSA provenance by the build identity on every build, about its own build key",
+    GateKind.SBOM: "an SPDX SBOM by the release identity on every image",
+    GateKind.CLOSURE: "every package of every image in the snapshot, every requirement provided in it",
+    GateKind.ANCESTRY: "a commit that descends from the channel's current release",
+}
