@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prefect.automations import Automation
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy, StateType
-from prefect.deployments.runner import EntrypointType
 from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
 from prefect.runner import Runner
 from prefect.schedules import Cron, Interval
+from prefect.types.entrypoint import EntrypointType
 
 from flows.nightly import nightly
 from flows.on_channel_change import on_channel_change
@@ -54,7 +54,7 @@ async def serve(settings: Settings) -> None:
 
 
 async def _declare(
-    flow: Flow[..., object],
+    flow: Flow[Any, Any],
     name: str,
     *,
     limit: ConcurrencyLimitConfig | None,

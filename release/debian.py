@@ -18,7 +18,7 @@ _RELATION = re.compile(
     r"(?P<name>[a-z0-9][a-z0-9+.-]+)(:[a-z0-9]+)?(\s*\((?P<sign><<|<=|=|>=|>>)\s*(?P<version>[^\s()]+)\))?"
 )
 _SIGNS = {"<<": "<", "<=": "<=", "=": "=", ">=": ">=", ">>": ">"}
-_VERSION = re.compile(r"((?P<epoch>\d+):)?(?P<version>[0-9A-Za-z.+~-]+?)(-(?P<release>[0-9A-Za-z.+~]+))?")
+_VERSION = re.compile(r"((?P<epoch>\d+):)?(?P<version>[0-9A-Za-z][0-9A-Za-z.+~-]*?)(-(?P<release>[0-9A-Za-z.+~]+))?")
 _MERGED = re.compile(r"(bin|sbin|lib|lib64)(?=/|\Z)")
 _ARCHES = {"amd64": "x86_64", "arm64": "aarch64", "all": "noarch"}
 

@@ -102,7 +102,7 @@ def _text(path: str, read: Read) -> str:
 def _inside(definition: str, path: str) -> str:
     """A path of the tree from one that is relative to the definition's folder."""
     joined = posixpath.normpath(posixpath.join(posixpath.dirname(definition), path))
-    if path.startswith("/") or joined.split("/")[0] == "..":
+    if path.startswith("/") or joined == "." or joined.split("/")[0] == "..":
         raise Misconfigured(
             "a path leaves the tree", where=definition, got=path, expected="a path inside the distribution's tree"
         )

@@ -108,7 +108,7 @@ class SystemModel(_Model):
     users: tuple[_User, ...] = ()
     post_install_scripts: tuple[_Script, ...] = ()
     disable_rpm_docs: bool = False
-    override_rpm_locales: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.@:]*$")] = ""
+    override_rpm_locales: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.@:-]*$")] = ""
     remove_rpm_db: bool = False
 
 

@@ -155,7 +155,7 @@ def compose_index(images: Iterable[ArchImage], *, about: About, epoch: int) -> o
 
 def layers_of(manifest: oci.Document, config: bytes) -> tuple[Layer, ...]:
     """The layers of a published image, to build another on them. `Refused` when manifest and configuration are not
-    of one image."""
+    of one image, and for a kind of layer that we never write."""
     wanted = oci.Descriptor.from_json(manifest.json().get("config", {}))
     diff_ids = oci.Document(media_type=oci.IMAGE_CONFIG, raw=config).json().get("rootfs", {}).get("diff_ids", [])
     if wanted.digest != digest_of(config) or len(diff_ids) != len(manifest.layers):
@@ -164,11 +164,17 @@ def layers_of(manifest: oci.Document, config: bytes) -> tuple[Layer, ...]:
             got=f"{digest_of(config)} with {len(diff_ids)} layers",
             expected=f"{wanted.digest} with {len(manifest.layers)} layers",
         )
-    kinds = {media_type: compression for compression, media_type in _MEDIA_TYPES.items()}
     return tuple(
-        Layer(diff_id=diff_id, digest=layer.digest, size=layer.size, compression=kinds[layer.media_type])
+        Layer(diff_id=diff_id, digest=layer.digest, size=layer.size, compression=_compression(layer.media_type))
         for diff_id, layer in zip(diff_ids, manifest.layers, strict=True)
     )
+
+
+def _compression(media_type: str) -> Compression:
+    for compression, known in _MEDIA_TYPES.items():
+        if media_type == known:
+            return compression
+    raise Refused("a foreign kind of image layer", got=media_type, expected=" or ".join(_MEDIA_TYPES.values()))
 
 
 def _instant(epoch: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -36,7 +37,8 @@ class Ambient:
         try:
             token = detect_credential()
         except IdentityError as error:
-            raise Misconfigured("the CI system gives no identity token", got=error, hint=error.diagnostics()) from error
+            hint = inspect.cleandoc(error.diagnostics())
+            raise Misconfigured("the CI system gives no identity token", got=error, hint=hint) from error
         if not token:
             raise Misconfigured(
                 "this machine has no identity of its own",

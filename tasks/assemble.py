@@ -104,19 +104,24 @@ async def assemble(
     out = tools.scratch("layers") / f"{entry.name}.tar.gz"
     lower = await assembler.assemble(definition, packages, out, repository=pantry.folder, key=pantry.key, stage=stage)
     stage("publishing")
-    upper_out = out.with_name(f"{entry.name}-release.tar.gz")
-    upper = await asyncio.to_thread(write_files_layer, _pinned_repository(tools, bench, pantry), upper_out, epoch=epoch)
+    layers = [(lower, out)]
+    history = [f"slipway: {len(packages)} packages of {distro.title}"]
+    if any(package.name == "dnf" for package in packages):
+        upper = out.with_name(f"{entry.name}-release.tar.gz")
+        files = _pinned_repository(tools, bench, pantry)
+        layers.append((await asyncio.to_thread(write_files_layer, files, upper, epoch=epoch), upper))
+        history.append("slipway: the repository of this release")
     image = compose_image(
         arch=bench.arch,
-        layers=[lower, upper],
+        layers=[layer for layer, _ in layers],
         runtime=definition.runtime,
         about=about,
         epoch=epoch,
-        history=[f"slipway: {len(packages)} packages of {distro.title}", "slipway: the repository of this release"],
+        history=history,
         keys={ROOT_KEY: root, IMAGE_KEY: key},
     )
     index = compose_index([image], about=about, epoch=epoch)
-    await _push(tools, entry, image, index, [(lower, out), (upper, upper_out)])
+    await _push(tools, entry, image, index, layers)
     made = await _prove(tools, bench, entry, image, index, packages, pantry, epoch=epoch, about=about)
     await tools.registry.push_document(entry.repository, index, tag=image_tag(key))
     seconds = round((tools.now() - started).total_seconds(), 2)

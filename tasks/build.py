@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,7 +83,8 @@ async def build(tools: Tools, bench: Bench, name: str, key: str, inputs: Mapping
     package, distro = bench.graph.packages[name], bench.tree.distro
     with _work(tools, name, key) as work:
         started = tools.now()
-        output = await run_build(tools, bench, package, [each.build for each in inputs.values()], work)
+        needed = await _files(tools, bench, inputs)
+        output = await run_build(tools, bench, package, needed, work)
         paths = [*output.rpms, output.srpm]
         await (await tools.rpm_signer()).sign_rpms(paths)
         rpms = await keep_rpms(tools, paths)
@@ -120,8 +121,13 @@ async def build(tools: Tools, bench: Bench, name: str, key: str, inputs: Mapping
         )
 
 
-async def run_build(tools: Tools, bench: Bench, package: Package, inputs: Sequence[Build], work: Path) -> BuildOutput:
-    """The sealed build alone: unsigned RPMs below `work`, nothing published. The audit uses it too."""
+async def run_build(
+    tools: Tools, bench: Bench, package: Package, inputs: Mapping[str, Path], work: Path
+) -> BuildOutput:
+    """The sealed build alone: unsigned RPMs below `work`, nothing published. The audit uses it too.
+
+    `inputs` are the RPM files, by name, that its build root may install beside the toolchain.
+    """
     tree, repository = bench.tree, bench.tree.distro.rpms_repository
     spec = tree.folder / package.spec
     check_local(spec.parent, (*package.sources, *package.patches), spec=package.spec)
@@ -130,20 +136,18 @@ async def run_build(tools: Tools, bench: Bench, package: Package, inputs: Sequen
     sources.mkdir(parents=True)
     for source in package.pinned:
         tools.store.link(str(source.digest), sources / source.file)
-    await pull_rpms(tools, repository, inputs)
-    needed = {rpm.file: tools.store.path_of(rpm.digest) for each in inputs for rpm in each.rpms}
-    await asyncio.to_thread(compose_folder, work / "inputs", needed)
+    await asyncio.to_thread(compose_folder, work / "inputs", inputs)
     order = BuildOrder(
         image=bench.toolchain.image,
         spec=spec,
         sources=sources,
-        repositories=(work / "inputs", bench.toolchain.folder),
+        toolchain=bench.toolchain.folder,
+        repositories=(work / "inputs",),
         build_requires=package.build_requires,
         epoch=package.epoch,
         arch=bench.arch,
-        dist=tree.distro.dist,
         macro_files=tuple(tree.folder / path for path in tree.macro_files),
-        defines=tree.distro.macros,
+        macros=tree.distro.macros,
         jobs=os.cpu_count() or 1,
         limits=BUILD_LIMITS,
     )
@@ -157,6 +161,12 @@ async def run_build(tools: Tools, bench: Bench, package: Package, inputs: Sequen
             f"        reproduce it here: slipway build {package.name} --commit {tree.commit.sha[:12]}"
         )
         raise
+
+
+async def _files(tools: Tools, bench: Bench, inputs: Mapping[str, Built]) -> dict[str, Path]:
+    builds = [each.build for each in inputs.values()]
+    await pull_rpms(tools, bench.tree.distro.rpms_repository, builds)
+    return {rpm.file: tools.store.path_of(rpm.digest) for each in builds for rpm in each.rpms}
 
 
 def _source_layers(tools: Tools, package: Package) -> tuple[oci.Descriptor, ...]:

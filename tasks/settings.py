@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from dataclasses import field as dataclass_field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from release.errors import Misconfigured
 
@@ -78,6 +79,12 @@ class Settings:
     def sigstore_url(self) -> str:
         """Where the embedded Sigstore answers."""
         return f"http://127.0.0.1:{self.sigstore_port}"
+
+    @property
+    def repository_name(self) -> str:
+        """How events name the repository: `owner/name` of a forge's URL, the folder's name of a path."""
+        path = urlsplit(self.repository).path if "://" in self.repository else Path(self.repository).name
+        return path.strip("/").removesuffix(".git")
 
     def to_environment(self) -> dict[str, str]:
         """The same settings as environment variables, for the processes that `slipway up` starts."""

@@ -6,7 +6,8 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -79,9 +80,13 @@ class Engine:
         return Ended(code=code, log=log.content(), seconds=time.monotonic() - started)
 
     def remove(self, name: str) -> None:
-        """End and remove a container; one that is not there is fine."""
-        with self._errors(), suppress(NotFound):
-            self._api.remove_container(name, force=True, v=True)
+        """End and remove a container; one that is not there, or that somebody removes already, is fine."""
+        with self._errors():
+            try:
+                self._api.remove_container(name, force=True, v=True)
+            except APIError as error:
+                if error.status_code not in (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
+                    raise
 
     def remove_strays(self) -> tuple[str, ...]:
         """Remove what processes of this host left behind when they were killed; the names of the removed."""
@@ -94,7 +99,7 @@ class Engine:
 
     def _create(self, sealed: Sealed, name: str) -> None:
         limits = sealed.limits
-        memory = limits.memory + limits.scratch * len(sealed.scratch)
+        memory = limits.memory + (limits.scratch if sealed.scratch else 0)
         sealing = self._api.create_host_config(
             network_mode="none",
             cap_drop=["ALL"],
@@ -131,7 +136,7 @@ class Engine:
             raise Exceeded(
                 "out of memory: the kernel ended the program",
                 log=log.content(),
-                got=f"more than {sealed.limits.memory >> 20} MiB",
+                got=f"more than {sealed.limits.memory >> 20} MiB, scratch space not counted",
                 hint="raise its memory limit, or let it run fewer jobs at once",
             )
         if code == _KILLED:

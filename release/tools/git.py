@@ -128,7 +128,8 @@ class Repository:
         """Change files (None removes one) on a branch in one commit, and return the branch's new head.
 
         `expected_head` is the head that the caller read; None makes the branch, as an orphan. `MovedMeanwhile` when
-        the branch is elsewhere by now: nothing was written, read again. Without a change there is no commit.
+        the branch is elsewhere by now: nothing was written, read again. Without a change there is no commit; equal
+        arguments make one commit, whoever gives them and however often.
         """
         return self._write(
             f"refs/heads/{_branch(branch)}", files, message=message, parent=expected_head, author=author, time=time

@@ -47,8 +47,6 @@ def open_mirror(url: str, *, mirrors: Path, seconds: float, environment: Mapping
 def refresh(folder: GitFolder, url: str) -> None:
     """Fetch every branch and the notes; what was rewritten or deleted there is so here. One process at a time."""
     with _locked(folder.path):
-        for stale in (*folder.path.glob("*.lock"), *folder.path.glob("refs/**/*.lock")):
-            stale.unlink(missing_ok=True)  # left by a killed fetch: nobody else writes refs here
         folder.call("fetch", "--quiet", "--prune", "--no-tags", "--no-write-fetch-head", url, *_REFS)
 
 
@@ -57,4 +55,6 @@ def _locked(path: Path) -> Iterator[None]:
     """One process at a time; the kernel lets go when the holder dies, however it dies."""
     with path.with_suffix(".guard").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
+        for stale in (*path.glob("*.lock"), *path.glob("refs/**/*.lock")):
+            stale.unlink(missing_ok=True)  # left by a killed git: whoever writes refs here holds our lock
         yield

@@ -26,8 +26,8 @@ class TreeEntry:
 def inside(path: str) -> str:
     """A path that stays in the tree and out of git's own folder; otherwise `Refused`."""
     parts = PurePosixPath(path).parts
-    bad = path.startswith("/") or str(PurePosixPath(path)) != path or {"..", "."} & set(parts) or "\n" in path
-    if bad or "\0" in path or any(part.lower() == ".git" for part in parts):
+    plain = parts and str(PurePosixPath(path)) == path and not path.startswith("/") and not {"\n", "\0"} & set(path)
+    if not plain or any(part == ".." or part.lower() == ".git" for part in parts):
         raise Refused("not a path inside the tree", got=repr(path)[:200], expected="such as SPECS/zlib/zlib.spec")
     return path
 

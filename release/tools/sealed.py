@@ -20,8 +20,8 @@ class Exceeded(Refused):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a container may use: bytes of memory, bytes of each scratch folder (which lies in memory too, and is
-    counted beside it), processes, CPUs (None: all of the machine), seconds."""
+    """What a container may use: bytes of memory, bytes of scratch space (in memory, too, and counted beside it; no
+    scratch folder can be larger), processes, CPUs (None: all of the machine), seconds."""
 
     memory: int = 4 << 30
     scratch: int = 4 << 30

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import tempfile
 from collections import defaultdict
@@ -56,7 +57,8 @@ async def import_toolchain(
         debs = await Apt(home).download(lock.packages, home / "debs")
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
             await _convert_all(debs, Importer(scratch=Path(scratch), epoch=epoch), progress)
-            (Path(scratch) / "rpms").rename(folder)
+            with contextlib.suppress(FileExistsError):  # somebody was faster, and made the same
+                (Path(scratch) / "rpms").rename(folder)
     return await asyncio.to_thread(lambda: tuple(sorted(folder.glob("*.rpm"))))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from release.aliases import is_alias, mint_alias
@@ -49,6 +49,7 @@ def test_refuses_a_digest_that_is_none() -> None:
         mint_alias(tags={"R-20261122.1": digest(1)}, digest="stable", commit_time=DAY)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 8), max_size=12))
 def test_no_name_is_ever_given_twice(releases: list[int]) -> None:
     tags: dict[str, str] = {}

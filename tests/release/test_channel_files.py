@@ -6,7 +6,7 @@ import difflib
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from release.channel_files import channel_path, channel_yaml, parse_channel
@@ -52,6 +52,7 @@ def test_a_move_is_a_diff_of_a_few_lines() -> None:
     assert len([line for line in lines if line[0] in "+-"]) <= 20
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"]), min_size=1).filter(str.strip))
 def test_any_words_of_a_person_survive(reason: str) -> None:
     found = rolled_back(

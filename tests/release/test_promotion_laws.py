@@ -205,6 +205,10 @@ def test_a_pass_has_a_pass_from_every_gate_and_every_proof(question: dict[str, A
         assert [each.verdict for each in facts.findings if each.kind is kind]
         assert all(each.verdict is Verdict.PASS for each in facts.findings if each.kind is kind)
     assert not (question["policy"].production and facts.trust is Trust.EMBEDDED)
+    since, rule = facts.passed_at("beta"), question["policy"].rule(facts.lane)
+    assert since
+    soaked = (question["now"] - since).total_seconds() >= rule.soak_seconds
+    assert soaked or any(each.gate == "soaked" for each in question["waivers"])
 
 
 @settings(deadline=None)

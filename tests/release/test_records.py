@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from release import oci
@@ -81,6 +81,7 @@ def test_writes_plain_json_only() -> None:
     assert written["layer"]["mediaType"] == "text/plain"
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(), json_values, max_size=4), st.dictionaries(st.text(), json_values, max_size=4))
 def test_unknown_keys_survive_at_every_depth(outer: dict[str, Any], inner: dict[str, Any]) -> None:
     value = to_json(WHOLE)

@@ -111,12 +111,13 @@ def test_a_machine_that_is_no_ci_has_no_ambient_identity(monkeypatch: pytest.Mon
     assert error.value.hint and "token file" in error.value.hint
 
 
-def test_the_token_of_a_ci_system_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_token_of_a_ci_system_is_found(sigstore: Sigstore, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = sigstore.token(Role.BUILD).token()
     for name in CI_VARIABLES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("GITLAB_CI", "true")
-    monkeypatch.setenv("SIGSTORE_ID_TOKEN", "a.b.c")
-    assert Ambient().token() == "a.b.c"
+    monkeypatch.setenv("SIGSTORE_ID_TOKEN", token)
+    assert Ambient().token() == token
 
 
 def test_a_ci_job_without_the_permission_says_which_one_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,220 @@
+"""Sealed containers on a real engine: what they keep out, what they end, and that nothing is left of them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from docker import APIClient
+
+from release.errors import Broken, Misconfigured
+from release.tools.containers import Containers
+from release.tools.sealed import Exceeded, Limits, Sealed, Tail
+from tests.tools.sealed_images import BARE, write_bare_tar
+
+pytestmark = pytest.mark.integration
+SMALL = Limits(memory=64 << 20, scratch=8 << 20, pids=64, seconds=60)
+_RUN_AND_WAIT = """
+import asyncio, sys
+from release.tools.containers import Containers
+from tests.tools.test_containers import shell
+asyncio.run(Containers(sys.argv[1]).run(shell("sleep 300")))
+"""
+
+
+@pytest.fixture
+async def containers(docker_url: str, tmp_path: Path) -> AsyncIterator[Containers]:
+    with Containers(docker_url) as made:
+        if not await made.has_image(BARE):
+            await made.import_root(write_bare_tar(tmp_path / "bare.tar"), BARE)
+        yield made
+
+
+@pytest.fixture
+def engine(docker_url: str) -> APIClient:
+    return APIClient(base_url=docker_url, version="auto")
+
+
+def shell(script: str, limits: Limits = SMALL, **more: object) -> Sealed:
+    reads = {"/usr": Path("/usr")}
+    return Sealed(image=BARE, argv=("/bin/sh", "-c", script), reads=reads, limits=limits, **more)  # type: ignore[arg-type]
+
+
+def names(engine: APIClient) -> set[str]:
+    return {each["Names"][0] for each in engine.containers(all=True, filters={"label": "dev.slipway.owner"})}
+
+
+async def started(engine: APIClient, before: set[str]) -> str:
+    """The name of the container that has come up since."""
+    for _ in range(200):
+        running = {each["Names"][0] for each in engine.containers(filters={"label": "dev.slipway.owner"})} - before
+        if running:
+            return running.pop().lstrip("/")
+        await asyncio.sleep(0.05)
+    raise AssertionError("no container came up")
+
+
+async def test_tells_the_exit_code_and_all_that_was_said(containers: Containers) -> None:
+    ended = await containers.run(shell("echo to the one; echo to the other >&2; exit 7"))
+    assert (ended.code, sorted(ended.log.splitlines())) == (7, [b"to the one", b"to the other"])
+    assert 0 < ended.seconds < 30
+
+
+async def test_has_no_network(containers: Containers) -> None:
+    ended = await containers.run(shell("ls /sys/class/net; cat /proc/net/route | wc -l"))
+    assert ended.log.split() == [b"lo", b"1"]  # the table's headline
+
+
+async def test_cannot_write_what_it_only_reads(containers: Containers) -> None:
+    ended = await containers.run(shell("touch /usr/bin/mine"))
+    assert ended.code != 0
+    assert b"Read-only file system" in ended.log
+
+
+async def test_has_no_capability_and_can_gain_none(containers: Containers) -> None:
+    ended = await containers.run(shell("grep -E '^(Cap|NoNewPrivs)' /proc/self/status"))
+    facts = dict(line.split(b":\t") for line in ended.log.splitlines())
+    assert {facts[each] for each in (b"CapInh", b"CapPrm", b"CapEff", b"CapBnd", b"CapAmb")} == {b"0" * 16}
+    assert facts[b"NoNewPrivs"] == b"1"
+
+
+async def test_sees_a_built_environment(containers: Containers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLIPWAY_TOKEN", "secret")
+    ended = await containers.run(shell("env | sort", environment={"MINE": "1"}))
+    assert {line.split(b"=")[0] for line in ended.log.splitlines()} <= {b"HOME", b"HOSTNAME", b"MINE", b"PATH", b"PWD"}
+    assert b"MINE=1" in ended.log
+
+
+async def test_ends_what_takes_too_long_and_keeps_its_last_words(containers: Containers, engine: APIClient) -> None:
+    before = names(engine)
+    begun = time.monotonic()
+    with pytest.raises(Exceeded, match=r"out of time[^$]*still running after 2 s") as caught:
+        await containers.run(shell("echo waiting for something; sleep 300", Limits(seconds=2)))
+    assert caught.value.log == b"waiting for something\n"
+    assert time.monotonic() - begun < 20
+    assert names(engine) <= before
+
+
+async def test_names_the_memory_limit(containers: Containers) -> None:
+    hungry = "x=aaaaaaaaaaaaaaaa; while :; do x=$x$x; done"
+    with pytest.raises(Exceeded, match=r"out of memory[^$]*more than 64 MiB") as caught:
+        await containers.run(shell(f"echo hungry; {hungry}"))
+    assert caught.value.log.startswith(b"hungry\n")
+
+
+async def test_refuses_more_processes_than_allowed(containers: Containers) -> None:
+    ended = await containers.run(shell("for i in $(seq 100); do sleep 5 & done; wait", Limits(pids=20, seconds=60)))
+    assert b"fork" in ended.log
+
+
+async def test_refuses_more_scratch_space_than_allowed(containers: Containers) -> None:
+    script = "dd if=/dev/zero of=/work/large bs=1M count=20"
+    ended = await containers.run(shell(script, scratch=("/work",)))
+    assert b"No space left on device" in ended.log
+
+
+async def test_leaves_nothing_when_it_is_cancelled(containers: Containers, engine: APIClient) -> None:
+    before = names(engine)
+    running = asyncio.create_task(containers.run(shell("sleep 300")))
+    await started(engine, before)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert names(engine) <= before
+
+
+async def test_leaves_nothing_when_it_is_cancelled_before_it_began(containers: Containers, engine: APIClient) -> None:
+    before = names(engine)
+    for delay in (0.0, 0.01, 0.05, 0.1, 0.2):
+        running = asyncio.create_task(containers.run(shell("sleep 300")))
+        await asyncio.sleep(delay)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+    assert names(engine) <= before
+
+
+async def test_says_that_somebody_else_killed_it(containers: Containers, engine: APIClient) -> None:
+    running = asyncio.create_task(containers.run(shell("sleep 300")))
+    engine.kill(await started(engine, names(engine)))
+    with pytest.raises(Broken, match="killed from outside"):
+        await running
+
+
+async def test_says_that_it_vanished(containers: Containers, engine: APIClient) -> None:
+    running = asyncio.create_task(containers.run(shell("sleep 300")))
+    engine.remove_container(await started(engine, names(engine)), force=True)
+    with pytest.raises(Broken, match="vanished|killed from outside"):  # whichever is seen first
+        await running
+
+
+async def test_removes_what_a_killed_process_left_and_nothing_else(
+    docker_url: str, containers: Containers, engine: APIClient
+) -> None:
+    before = names(engine)
+    ours = asyncio.create_task(containers.run(shell("sleep 300")))
+    kept = await started(engine, before)
+    other = subprocess.Popen([sys.executable, "-c", _RUN_AND_WAIT, docker_url])
+    stray = await started(engine, before | {f"/{kept}"})
+    assert stray not in await containers.remove_strays()  # its process still lives
+    os.kill(other.pid, signal.SIGKILL)
+    other.wait()
+    assert stray in await containers.remove_strays()
+    assert names(engine) - before == {f"/{kept}"}
+    ours.cancel()
+    await asyncio.wait([ours])
+
+
+async def test_brings_files_back_and_believes_no_link(containers: Containers, tmp_path: Path) -> None:
+    script = """
+        mkdir -p /out/deep/er; echo one > /out/one; echo two > /out/deep/er/two
+        ln -s /etc/hostname /out/link; ln -s /usr /out/folder; mkfifo /out/pipe
+    """
+    await containers.run(shell(script, collect={"/out": tmp_path / "back"}))
+    found = {str(path.relative_to(tmp_path / "back")) for path in (tmp_path / "back").rglob("*") if path.is_file()}
+    assert found == {"one", "deep/er/two"}
+    assert not (tmp_path / "back" / "folder").exists()
+    assert (tmp_path / "back" / "one").stat().st_uid == os.getuid()
+
+
+async def test_keeps_the_end_of_a_long_log(containers: Containers) -> None:
+    ended = await containers.run(shell("seq 100000", log_bytes=1000))
+    assert ended.log.endswith(b"99999\n100000\n")
+    assert ended.log.startswith(b"[the first 587895 bytes of this log were dropped]\n")
+
+
+def test_a_tail_forgets_nothing_that_fits() -> None:
+    tail = Tail(10)
+    for chunk in (b"12345", b"67890"):
+        tail.write(chunk)
+    assert tail.content() == b"1234567890"
+
+
+async def test_many_run_at_once(containers: Containers) -> None:
+    ended = await asyncio.gather(*(containers.run(shell(f"sleep 1; echo {n}")) for n in range(8)))
+    assert [int(each.log) for each in ended] == list(range(8))
+
+
+async def test_says_which_image_is_missing(containers: Containers) -> None:
+    with pytest.raises(Misconfigured, match=r"lacks an image[^$]*no-such-image"):
+        await containers.run(Sealed(image="no-such-image:1", argv=("true",)))
+
+
+async def test_an_import_that_breaks_off_leaves_no_image(containers: Containers, tmp_path: Path) -> None:
+    whole = write_bare_tar(tmp_path / "whole.tar").read_bytes()
+    (tmp_path / "half.tar").write_bytes(whole[:700])
+    with pytest.raises(Broken, match="the container engine refused"):
+        await containers.import_root(tmp_path / "half.tar", "slipway-test-half:1")
+    assert not await containers.has_image("slipway-test-half:1")
+
+
+def test_says_that_no_engine_answers(tmp_path: Path) -> None:
+    with pytest.raises(Broken, match=r"does not answer[^$]*slipway doctor"):
+        Containers(f"unix://{tmp_path}/nobody.sock")
