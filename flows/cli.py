@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from flows import cli_distribution
+from flows.cli_distribution import AsJson
 from flows.console import guarded, print_json, print_table, say
 
 app = typer.Typer(
@@ -22,8 +24,6 @@ app = typer.Typer(
         "(try again), 130 interrupted."
     ),
 )
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 
 
 @app.command()
@@ -109,6 +109,10 @@ def settings(as_json: AsJson = False) -> None:
             )
 
     sys.exit(guarded(deed, as_json=as_json))
+
+
+app.command()(cli_distribution.init)
+app.command()(cli_distribution.status)
 
 
 def main() -> None:

@@ -6,9 +6,9 @@ import shutil
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from prefect import flow, runtime, task
+from prefect import State, flow, runtime, task
 from prefect.cache_policies import NO_CACHE
-from prefect.states import Completed, Failed, State
+from prefect.states import Completed, Failed
 
 from flows.fanout import fan_out
 from flows.seen import audit as show

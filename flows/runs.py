@@ -18,6 +18,7 @@ from prefect.client.schemas.filters import (
     FlowRunFilterState,
     FlowRunFilterStateType,
 )
+from prefect.events import emit_event
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.states import Scheduled
 
@@ -73,6 +74,10 @@ class Orchestrator:
                 state=Scheduled(scheduled_time=at) if at else None,
             )
             return str(run.id)
+
+    def tell(self, event: str, *, resource: str, payload: Mapping[str, str]) -> None:
+        """Emit an event for the story on Prefect's pages. Events get lost, so nothing depends on one."""
+        emit_event(event, resource={"prefect.resource.id": resource}, payload=dict(payload))
 
     async def runs_of(self, key: str) -> tuple[Run, ...]:
         """Every run that was started under one idempotency key or an attempt of it (`key`, `key#2`, ...)."""

@@ -15,6 +15,7 @@ from release.documents import load_json
 from release.errors import Refused
 
 _Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+NO_CHANGELOG = 315532800  # 1980-01-01: the oldest time that every archive format can say
 _PKGCONFIG = re.compile(r"/usr/(lib|lib64|share)/pkgconfig/(?P<name>[^/]+)\.pc")
 
 
@@ -55,6 +56,8 @@ class BinaryPackage:
 class Package:
     """One source package. `spec` and `folder` are paths in the tree, `tree_id` is git's id of the folder.
 
+    `epoch` (seconds since 1970) is the time of the newest changelog entry: every time stamp of a build is this one,
+    so that a rebuild of the same content is the same to the byte, whenever it happens.
     `lines` gives the line in the spec where each of the `build_requires` stands, where that is known.
     """
 
@@ -71,6 +74,7 @@ class Package:
     description: str
     license: str
     url: str
+    epoch: int
     lines: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
@@ -120,6 +124,7 @@ def package_from_facts(
         description=read.description,
         license=read.license,
         url=read.url,
+        epoch=read.changed or NO_CHANGELOG,
         lines=MappingProxyType(read.lines),
     )
 
@@ -179,6 +184,7 @@ class _Facts(BaseModel):
     description: str
     license: str
     url: str
+    changed: int
     sources: tuple[str, ...]
     patches: tuple[str, ...]
     build_requires: tuple[str, ...]

@@ -15,6 +15,7 @@ from release.debian import Control, Kind, PackedFile, merged, parse_control
 from release.errors import Refused
 from release.import_spec import ALTERNATIVES, Imported
 from release.tools.process import run
+from release.tools.store import disk_errors
 
 _SECONDS = 120.0
 _ELFDEPS = "/usr/lib/rpm/elfdeps"
@@ -42,7 +43,7 @@ async def unpack(deb: Path, control: Control, root: Path) -> Imported:
 
 def _lay_out(archive: bytes, name: str, root: Path) -> tuple[PackedFile, ...]:
     found: dict[str, PackedFile] = {}
-    with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as tar:
+    with disk_errors(root), tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as tar:
         for member in tar:
             path = merged(member.name)
             if _wanted(path, name):
@@ -70,7 +71,7 @@ def _wanted(path: str, name: str) -> bool:
 
 
 def _inside(root: Path, path: str) -> Path:
-    """Where a member goes. `Refused` when a `..` in it, or a symlink before it, would lead out of the root."""
+    """Where a member goes. `Refused` when a `..` in it, or a symlink on the way, would lead out of the root."""
     target = root / path
     if ".." in path.split("/") or not target.parent.resolve().is_relative_to(root.resolve()):
         raise Refused("a package's path leads out of its root", got=path)
@@ -79,9 +80,11 @@ def _inside(root: Path, path: str) -> Path:
 
 def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path, root: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    if member.isdir():
+    if member.isdir() and not target.is_symlink():
         target.mkdir(exist_ok=True)
         return
+    if os.path.lexists(target):  # also: writing to a symlink would write to wherever it leads
+        raise Refused("two files of one name in the packages of a source", got=member.name)
     if member.issym():
         target.symlink_to(member.linkname)
     elif member.islnk():

@@ -74,9 +74,14 @@ class Registry:
 
     async def has_blob(self, repository: str, digest: str) -> bool:
         """Whether a repository holds a blob."""
+        return await self.blob_size(repository, digest) is not None
+
+    async def blob_size(self, repository: str, digest: str) -> int | None:
+        """The size in bytes of a blob that a repository holds, None when it holds none."""
         path = f"/v2/{_named(repository)}/blobs/{checked(digest)}"
         call = Call(method="HEAD", path=path, access=Access(repository=repository), expect=(200, 404))
-        return (await self._wire.send(call)).status == 200
+        reply = await self._wire.send(call)
+        return int(reply.headers["content-length"]) if reply.status == 200 else None
 
     async def push_blob(
         self, repository: str, content: bytes | Path, *, known: Container[str] = (), digest: str | None = None

@@ -135,6 +135,8 @@ def _facts(spec: str, tree: str) -> dict[str, Any]:
         "description": _text(source, "DESCRIPTION"),
         "license": _text(source, "LICENSE"),
         "url": _text(source, "URL"),
+        # newest first; the time from which every build of this spec takes its time stamps
+        "changed": max(source[rpm.RPMTAG_CHANGELOGTIME] or [0]),
         "sources": [_utf8(full) for full, _, flags in files if not flags & is_patch],
         "patches": [_utf8(full) for full, _, flags in files if flags & is_patch],
         "build_requires": sorted(set(requires)),

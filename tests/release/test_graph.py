@@ -38,6 +38,7 @@ def package(name: str, *build_requires: str, binaries: Iterable[BinaryPackage] |
         description="",
         license="",
         url="",
+        epoch=0,
         lines={text: 10 + n for n, text in enumerate(build_requires)},
     )
 

@@ -19,6 +19,7 @@ FACTS: dict[str, Any] = {
     "description": "Compresses.\nWell.",
     "license": "Zlib",
     "url": "https://zlib.example",
+    "changed": 1700000000,
     "sources": [
         "https://zlib.example/zlib-1.3.tar.gz",
         "https://forge.example/v1.tar.gz#/other-1.tar.gz",

@@ -11,6 +11,7 @@ import pytest
 from release.errors import Broken, Misconfigured, Refused
 from release.tools.git import Repository, create_bare
 from release.tools.git_mirror import local_path
+from release.tools.git_trees import inside
 from tests.tools.git_world import ALICE, NOON, World, make_world, put
 
 NOWHERE = "d" * 40
@@ -24,6 +25,12 @@ def world(tmp_path: Path) -> World:
 @pytest.fixture(params=["in place", "mirrored"])
 def repository(request: pytest.FixtureRequest, world: World) -> Repository:
     return world.here() if request.param == "in place" else world.remote()
+
+
+@pytest.fixture(scope="module")
+def still(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """A world that nobody writes to: for everything that is refused before git is asked."""
+    return make_world(tmp_path_factory.mktemp("still"))
 
 
 def git(world: World, *arguments: str) -> str:
@@ -150,7 +157,8 @@ def test_a_file_that_is_not_there_is_none_and_a_folder_is_refused(repository: Re
         repository.read_file(head, "d")
 
 
-READS: list[Callable[[Repository, str], object]] = [
+Read = Callable[[Repository, str], object]
+READS: list[Read] = [
     lambda repository, sha: repository.commit(sha),
     lambda repository, sha: repository.log(None, sha),
     lambda repository, sha: repository.read_file(sha, "a"),
@@ -162,39 +170,48 @@ READS: list[Callable[[Repository, str], object]] = [
 
 
 @pytest.mark.parametrize("read", READS)
-def test_an_unknown_commit_is_named_with_its_repository(repository: Repository, world: World, read: Callable) -> None:  # type: ignore[type-arg]
-    put(repository, {"a": b"1"}, after=None)
+def test_an_unknown_commit_is_named_with_its_repository(still: World, read: Read) -> None:
     with pytest.raises(Refused, match="no such commit") as caught:
-        read(repository, NOWHERE)
+        read(still.here(), NOWHERE)
     assert caught.value.got == NOWHERE
     assert "origin.git" in str(caught.value.where)
 
 
 @pytest.mark.parametrize("read", READS)
 @pytest.mark.parametrize("sha", ["", "HEAD", "stable", "--output=/tmp/x", "d" * 39, "D" * 40, "d" * 40 + "\n"])
-def test_only_full_ids_name_a_commit(world: World, read: Callable, sha: str) -> None:  # type: ignore[type-arg]
+def test_only_full_ids_name_a_commit(still: World, read: Read, sha: str) -> None:
     with pytest.raises(Refused, match="not a commit id"):
-        read(world.here(), sha)
+        read(still.here(), sha)
 
 
 @pytest.mark.parametrize(
     "name", ["", "-d", "a..b", "a b", "a.lock", "a/", "a//b", "a.", "@{u}", "a\n", "a:b", "a~1", "*", "ö"]
 )
-def test_refuses_what_is_no_branch_name(world: World, name: str) -> None:
+def test_refuses_what_is_no_branch_name(still: World, name: str) -> None:
     with pytest.raises(Refused, match="not a branch name"):
-        world.here().head(name)
+        still.here().head(name)
 
 
 @pytest.mark.parametrize(
     "path", ["/etc/passwd", "../x", "a/../b", "a//b", "a/", ".", "", "a/.git/config", "a\nb", "a\0b"]
 )
-def test_refuses_paths_that_leave_the_tree(world: World, path: str) -> None:
-    repository = world.here()
+def test_refuses_paths_that_leave_the_tree(still: World, path: str) -> None:
+    with pytest.raises(Refused, match="not a path inside the tree"):
+        put(still.here(), {path: b"x"}, after=None)
+    with pytest.raises(Refused, match="not a path inside the tree"):
+        inside(path)
+
+
+def test_no_read_leaves_the_tree(repository: Repository, tmp_path: Path) -> None:
     head = put(repository, {"a": b"1"}, after=None)
-    with pytest.raises(Refused, match="not a path inside the tree"):
-        repository.read_file(head, path)
-    with pytest.raises(Refused, match="not a path inside the tree"):
-        put(repository, {path: b"x"}, after=head)
+    for read in (
+        lambda: repository.read_file(head, "../x"),
+        lambda: repository.list_files(head, "../x"),
+        lambda: repository.tree_ids(head, ["a", "/x"]),
+        lambda: repository.export(head, "../x", tmp_path / "out"),
+    ):
+        with pytest.raises(Refused, match="not a path inside the tree"):
+            read()
 
 
 def test_a_mirror_sees_what_others_push(world: World) -> None:

@@ -1,0 +1,238 @@
+"""Stage 0 for real: .deb files become RPMs that rpm itself describes as they should be, byte for byte the same."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from release.errors import Broken, Misconfigured, Refused
+from release.toolchain import LockedPackage, Origin, ToolchainLock
+from release.tools.apt import Apt
+from release.tools.debs import read_control, unpack
+from release.tools.stage0 import Importer, import_toolchain, resolve
+from tests.tools.tiny_debs import file, folder, hard_link, link, write_deb
+
+EPOCH = 1700000000
+MEMBERS = [
+    folder("./"),
+    folder("./bin/"),
+    file("./bin/tool", b"#!/bin/sh\n", 0o755),
+    file("./bin/[", b"bracket", 0o755),
+    link("./bin/sh", "tool"),
+    hard_link("./bin/tool2", "./bin/tool"),
+    folder("./usr/"),
+    folder("./usr/bin/"),
+    file("./usr/bin/su", b"su", 0o4755),
+    file("./usr/bin/wall", b"wall", 0o2755, group="tty"),
+    file("./usr/bin/a b 100%", b"odd"),
+    folder("./etc/"),
+    file("./etc/tool.conf", b"a=1\n"),
+    folder("./var/lib/tool/", 0o700),
+    file("./usr/share/doc/tool/copyright", b"free"),
+    link("./usr/share/tool", "/etc/tool.conf"),
+]
+
+
+async def converted(work: Path, *debs: Path, source: str = "tool") -> dict[str, Path]:
+    """The RPMs of the packages of one source, by file name."""
+    work.mkdir(exist_ok=True)
+    controls = {deb: await read_control(deb) for deb in debs}
+    arch = next(iter(controls.values())).arch
+    await Importer(scratch=work, epoch=EPOCH).convert(source, arch, controls)
+    return {path.name: path for path in (work / "rpms").iterdir()}
+
+
+def query(rpm: Path, form: str) -> list[str]:
+    argv = ["rpm", "-qp", "--qf", form, str(rpm)]
+    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.splitlines()
+
+
+@pytest.fixture
+async def tool(tmp_path: Path) -> Path:
+    rpms = await converted(tmp_path / "work", write_deb(tmp_path, "tool", MEMBERS, version="1:1.0-rc1-2"))
+    return rpms["tool-1.0.rc1-2.x86_64.rpm"]
+
+
+def test_the_rpm_says_what_the_deb_said(tool: Path) -> None:
+    assert query(tool, "%{NEVRA}|%{SOURCERPM}|%{DISTRIBUTION}|%{VENDOR}|%{SUMMARY}\n") == [
+        "tool-1:1.0.rc1-2.x86_64|tool-1.0.rc1-2.src.rpm|stage0|Debian|tool for a test"
+    ]
+    assert {"libc6 >= 2.36", "stage0-filesystem"} <= set(query(tool, "[%{REQUIRENEVRS}\n]"))
+    assert {"/bin/sh", "/bin/tool", "tool = 1:1.0.rc1-2"} <= set(query(tool, "[%{PROVIDENEVRS}\n]"))
+    assert query(tool, "%{BUILDHOST} %{BUILDTIME}\n") == [f"slipway {EPOCH}"]
+
+
+def test_every_file_is_there_below_usr_with_its_owner_and_mode(tool: Path) -> None:
+    listed = {line.split("|")[0]: line for line in query(tool, "[%{FILENAMES}|%{FILEMODES:perms}|%{FILEGROUPNAME}\n]")}
+    expected = {
+        "/usr/bin/tool": "-rwxr-xr-x|root",
+        "/usr/bin/tool2": "-rwxr-xr-x|root",
+        "/usr/bin/[": "-rwxr-xr-x|root",
+        "/usr/bin/sh": "lrwxrwxrwx|root",
+        "/usr/bin/su": "-rwsr-xr-x|root",
+        "/usr/bin/wall": "-rwxr-sr-x|tty",
+        "/usr/bin/a b 100%": "-rw-r--r--|root",
+        "/etc/tool.conf": "-rw-r--r--|root",
+        "/var/lib/tool": "drwx------|root",
+        "/usr/share/doc/tool/copyright": "-rw-r--r--|root",
+        "/usr/share/tool": "lrwxrwxrwx|root",
+        "/usr/bin": "drwxr-xr-x|root",
+        "/etc": "drwxr-xr-x|root",
+    }
+    assert listed == {path: f"{path}|{rest}" for path, rest in expected.items()}
+
+
+def test_files_keep_their_times_and_configuration_is_marked(tool: Path) -> None:
+    times = dict(line.rsplit("|", 1) for line in query(tool, "[%{FILENAMES}|%{FILEMTIMES}\n]"))
+    assert times["/usr/bin/tool"] == times["/usr/bin/sh"] == "1600000000"
+    flags = dict(line.split("|") for line in query(tool, "[%{FILENAMES}|%{FILEFLAGS:fflags}\n]"))
+    assert "c" in flags["/etc/tool.conf"]
+    assert "l" in flags["/usr/share/doc/tool/copyright"]
+
+
+def test_runs_no_script_of_debian(tool: Path) -> None:
+    assert query(tool, "%|PREIN?{yes}|%|POSTIN?{yes}|%|PREUN?{yes}|%|POSTUN?{yes}|\n") == [""]
+
+
+async def test_equal_debs_give_the_same_bytes_at_another_time_and_place(tmp_path: Path) -> None:
+    first = await converted(tmp_path / "one", write_deb(tmp_path / "a", "tool", MEMBERS))
+    time.sleep(1.1)  # file systems and archives count in seconds
+    beside = write_deb(tmp_path / "b", "libtool1", [folder("./usr/"), file("./usr/other", b"x")], source="tool")
+    again = await converted(tmp_path / "two", write_deb(tmp_path / "b", "tool", MEMBERS), beside)
+    name = "tool-1.0-1.x86_64.rpm"
+    assert hashlib.sha256(first[name].read_bytes()).digest() == hashlib.sha256(again[name].read_bytes()).digest()
+
+
+async def test_libraries_and_modules_say_what_they_offer(tmp_path: Path) -> None:
+    source = tmp_path / "answer.c"
+    source.write_text("int answer(void) { return 42; }\n")
+    library = tmp_path / "libanswer.so.1.0"
+    subprocess.run(["cc", "-shared", "-Wl,-soname,libanswer.so.1", "-o", library, source], check=True)
+    members = [
+        file("./lib/x86_64-linux-gnu/libanswer.so.1.0", library.read_bytes()),
+        link("./lib/x86_64-linux-gnu/libanswer.so.1", "libanswer.so.1.0"),
+        file("./usr/lib/x86_64-linux-gnu/libanswer.so", b"/* GNU ld script */\n"),
+        file("./usr/lib/x86_64-linux-gnu/plugins/libplugin.so", library.read_bytes()),
+        file("./usr/share/perl5/Tiny.pm", b"package Tiny;\nour $VERSION = '1.5';\n1;\n"),
+        file("./usr/bin/python3.11", b"", 0o755),
+    ]
+    rpms = await converted(tmp_path / "work", write_deb(tmp_path, "tool", members))
+    provides = query(rpms["tool-1.0-1.x86_64.rpm"], "[%{PROVIDENEVRS}\n]")
+    assert {"libanswer.so.1()(64bit)", "perl(Tiny) = 1.5", "python(abi) = 3.11"} <= set(provides)
+    assert provides.count("libanswer.so.1()(64bit)") == 1
+
+
+async def test_packages_of_one_source_and_different_arches(tmp_path: Path) -> None:
+    data = write_deb(tmp_path, "tool-data", [file("./usr/share/tool/data", b"1")], source="tool", arch="all")
+    rpms = await converted(tmp_path / "work", data)
+    assert query(rpms["tool-data-1.0-1.noarch.rpm"], "%{ARCH} %{SOURCERPM}\n") == ["noarch tool-1.0-1.src.rpm"]
+
+
+async def test_what_scripts_of_debian_would_make_is_in_the_package(tmp_path: Path) -> None:
+    awk = write_deb(tmp_path, "gawk", [file("./usr/bin/gawk", b"", 0o755)])
+    rpms = await converted(tmp_path / "work", awk, source="gawk")
+    assert "/usr/bin/awk -> gawk" in query(rpms["gawk-1.0-1.x86_64.rpm"], "[%{FILENAMES} -> %{FILELINKTOS}\n]")
+
+
+async def test_base_files_does_not_say_whose_distribution_this_is(tmp_path: Path) -> None:
+    members = [
+        file("./etc/os-release", b"ID=debian\n"),
+        file("./usr/lib/os-release", b"ID=debian\n"),
+        file("./usr/share/common-licenses/GPL-2", b"GPL"),
+    ]
+    rpms = await converted(tmp_path / "work", write_deb(tmp_path, "base-files", members), source="base-files")
+    assert query(rpms["base-files-1.0-1.x86_64.rpm"], "[%{FILENAMES}\n]") == ["/usr/share/common-licenses/GPL-2"]
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        [file("./../outside", b"x")],
+        [file("./usr/../../outside", b"x")],
+        [link("./usr/share/away", ".."), link("./usr/share/far", "../../.."), file("./usr/share/far/outside", b"x")],
+        [link("./usr/away", "/tmp"), file("./usr/away/outside", b"x")],
+        [link("./usr/file", "../../../outside"), file("./usr/file", b"x")],
+        [link("./usr/folder", "../.."), folder("./usr/folder"), file("./usr/folder/outside", b"x")],
+        [hard_link("./usr/stolen", "./../../outside")],
+        [hard_link("./usr/stolen", "/../outside-there")],
+    ],
+)
+async def test_refuses_a_deb_that_leads_out_of_its_root(tmp_path: Path, members: Sequence[tuple[object, bytes]]) -> None:
+    (tmp_path / "outside").write_text("here before")
+    deb = write_deb(tmp_path / "debs", "tool", [folder("./usr/share/"), *members])  # type: ignore[list-item]
+    root = tmp_path / "work" / "root"
+    root.mkdir(parents=True)
+    with pytest.raises((Refused, Broken)):
+        await unpack(deb, await read_control(deb), root)
+    assert (tmp_path / "outside").read_text() == "here before"
+    assert not Path("/tmp/outside").exists()
+
+
+async def test_refuses_a_deb_with_a_device(tmp_path: Path) -> None:
+    deb = write_deb(tmp_path, "tool", [link("./usr/null", "", b"3")])
+    with pytest.raises(Refused, match="no file, folder or link"):
+        await unpack(deb, await read_control(deb), tmp_path / "root")
+
+
+async def test_says_that_a_file_is_no_deb(tmp_path: Path) -> None:
+    (tmp_path / "tool.deb").write_bytes(b"not at all")
+    with pytest.raises(Broken, match=r"dpkg-deb failed[^$]*tool.deb"):
+        await read_control(tmp_path / "tool.deb")
+
+
+@pytest.mark.integration
+class TestWithTheMachinesMirror:
+    """What only the configured mirror can answer; a small package of Debian's Essential set stands for all."""
+
+    @pytest.fixture(scope="class")
+    def home(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        return tmp_path_factory.mktemp("apt")
+
+    async def test_resolves_what_the_seeds_need_as_if_nothing_were_installed(self, home: Path) -> None:
+        lock = await resolve(("hostname",), home=home)
+        assert {"hostname", "libc6", "libgcc-s1"} <= {package.name for package in lock.packages}
+        assert lock.origin is Origin.STAGE0
+
+    async def test_imports_what_it_resolved_and_finds_it_again(self, home: Path, tmp_path: Path) -> None:
+        lock = await resolve(("hostname",), home=home)
+        small = ToolchainLock.of(lock.origin, lock.seeds, [each for each in lock.packages if each.name == "hostname"])
+        seen: list[tuple[int, int, str]] = []
+        rpms = await import_toolchain(
+            small, tmp_path / "rpms", home=home, epoch=EPOCH, progress=lambda *step: seen.append(step)
+        )
+        assert [path.name.split("-")[0] for path in rpms] == ["hostname", "stage0"]
+        assert seen == [(1, 1, "hostname")]
+        assert list(tmp_path.iterdir()) == [tmp_path / "rpms"]  # nothing half-made beside it
+        changed = rpms[0].stat().st_mtime_ns
+        assert await import_toolchain(small, tmp_path / "rpms", home=home, epoch=EPOCH) == rpms
+        assert rpms[0].stat().st_mtime_ns == changed
+
+    async def test_refuses_a_download_that_is_not_what_the_lock_says(self, home: Path, tmp_path: Path) -> None:
+        apt = Apt(home)
+        package = next(each for each in await apt.resolve(("hostname",)) if each.name == "hostname")
+        with pytest.raises(Refused, match=r"hostname: not the package of the lock[^$]*expected: a{64}"):
+            await apt.download([replace(package, sha256="a" * 64)], tmp_path)
+        assert not list(tmp_path.iterdir())
+
+    async def test_downloads_a_damaged_file_again(self, home: Path, tmp_path: Path) -> None:
+        apt = Apt(home)
+        package = next(each for each in await apt.resolve(("hostname",)) if each.name == "hostname")
+        (path,) = await apt.download([package], tmp_path)
+        path.write_bytes(b"damaged")
+        assert await apt.download([package], tmp_path) == (path,)
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == package.sha256
+
+    async def test_says_which_seed_does_not_exist(self, home: Path) -> None:
+        with pytest.raises(Misconfigured, match=r"cannot resolve the seeds[^$]*no-such-package"):
+            await resolve(("no-such-package",), home=home)
+
+    async def test_says_that_a_version_is_gone(self, home: Path, tmp_path: Path) -> None:
+        gone = LockedPackage(name="hostname", version="0.1-1", arch="amd64", sha256="a" * 64)
+        with pytest.raises(Misconfigured, match=r"no longer has[^$]*hostname 0.1-1[^$]*resolve the toolchain again"):
+            await Apt(home).download([gone], tmp_path)
