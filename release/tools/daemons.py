@@ -49,7 +49,7 @@ class Daemon:
         if self.pid() is not None:
             self._await_ready()
             return False
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
             with self.log.open("ab") as log:
                 process = subprocess.Popen(

@@ -6,16 +6,13 @@ import hashlib
 import subprocess
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from release.errors import Broken, Misconfigured, Refused
-from release.toolchain import LockedPackage, Origin, ToolchainLock
-from release.tools.apt import Apt
+from release.errors import Broken, Refused
 from release.tools.debs import read_control, unpack
-from release.tools.stage0 import Importer, import_toolchain, resolve
+from release.tools.stage0 import Importer
 from tests.tools.tiny_debs import file, folder, hard_link, link, write_deb
 
 EPOCH = 1700000000
@@ -163,7 +160,9 @@ async def test_base_files_does_not_say_whose_distribution_this_is(tmp_path: Path
         [hard_link("./usr/stolen", "/../outside-there")],
     ],
 )
-async def test_refuses_a_deb_that_leads_out_of_its_root(tmp_path: Path, members: Sequence[tuple[object, bytes]]) -> None:
+async def test_refuses_a_deb_that_leads_out_of_its_root(
+    tmp_path: Path, members: Sequence[tuple[object, bytes]]
+) -> None:
     (tmp_path / "outside").write_text("here before")
     deb = write_deb(tmp_path / "debs", "tool", [folder("./usr/share/"), *members])  # type: ignore[list-item]
     root = tmp_path / "work" / "root"
@@ -184,55 +183,3 @@ async def test_says_that_a_file_is_no_deb(tmp_path: Path) -> None:
     (tmp_path / "tool.deb").write_bytes(b"not at all")
     with pytest.raises(Broken, match=r"dpkg-deb failed[^$]*tool.deb"):
         await read_control(tmp_path / "tool.deb")
-
-
-@pytest.mark.integration
-class TestWithTheMachinesMirror:
-    """What only the configured mirror can answer; a small package of Debian's Essential set stands for all."""
-
-    @pytest.fixture(scope="class")
-    def home(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
-        return tmp_path_factory.mktemp("apt")
-
-    async def test_resolves_what_the_seeds_need_as_if_nothing_were_installed(self, home: Path) -> None:
-        lock = await resolve(("hostname",), home=home)
-        assert {"hostname", "libc6", "libgcc-s1"} <= {package.name for package in lock.packages}
-        assert lock.origin is Origin.STAGE0
-
-    async def test_imports_what_it_resolved_and_finds_it_again(self, home: Path, tmp_path: Path) -> None:
-        lock = await resolve(("hostname",), home=home)
-        small = ToolchainLock.of(lock.origin, lock.seeds, [each for each in lock.packages if each.name == "hostname"])
-        seen: list[tuple[int, int, str]] = []
-        rpms = await import_toolchain(
-            small, tmp_path / "rpms", home=home, epoch=EPOCH, progress=lambda *step: seen.append(step)
-        )
-        assert [path.name.split("-")[0] for path in rpms] == ["hostname", "stage0"]
-        assert seen == [(1, 1, "hostname")]
-        assert list(tmp_path.iterdir()) == [tmp_path / "rpms"]  # nothing half-made beside it
-        changed = rpms[0].stat().st_mtime_ns
-        assert await import_toolchain(small, tmp_path / "rpms", home=home, epoch=EPOCH) == rpms
-        assert rpms[0].stat().st_mtime_ns == changed
-
-    async def test_refuses_a_download_that_is_not_what_the_lock_says(self, home: Path, tmp_path: Path) -> None:
-        apt = Apt(home)
-        package = next(each for each in await apt.resolve(("hostname",)) if each.name == "hostname")
-        with pytest.raises(Refused, match=r"hostname: not the package of the lock[^$]*expected: a{64}"):
-            await apt.download([replace(package, sha256="a" * 64)], tmp_path)
-        assert not list(tmp_path.iterdir())
-
-    async def test_downloads_a_damaged_file_again(self, home: Path, tmp_path: Path) -> None:
-        apt = Apt(home)
-        package = next(each for each in await apt.resolve(("hostname",)) if each.name == "hostname")
-        (path,) = await apt.download([package], tmp_path)
-        path.write_bytes(b"damaged")
-        assert await apt.download([package], tmp_path) == (path,)
-        assert hashlib.sha256(path.read_bytes()).hexdigest() == package.sha256
-
-    async def test_says_which_seed_does_not_exist(self, home: Path) -> None:
-        with pytest.raises(Misconfigured, match=r"cannot resolve the seeds[^$]*no-such-package"):
-            await resolve(("no-such-package",), home=home)
-
-    async def test_says_that_a_version_is_gone(self, home: Path, tmp_path: Path) -> None:
-        gone = LockedPackage(name="hostname", version="0.1-1", arch="amd64", sha256="a" * 64)
-        with pytest.raises(Misconfigured, match=r"no longer has[^$]*hostname 0.1-1[^$]*resolve the toolchain again"):
-            await Apt(home).download([gone], tmp_path)
