@@ -112,6 +112,7 @@ def settings(as_json: AsJson = False) -> None:
 
 
 app.command()(cli_distribution.init)
+app.command(name="demo")(cli_distribution.run_demo)
 app.command()(cli_distribution.status)
 
 

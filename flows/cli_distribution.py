@@ -40,6 +40,19 @@ def init(
     sys.exit(guarded(deed))
 
 
+def run_demo(
+    tree: Annotated[Path, typer.Argument(help="The tree of Skiff Linux.")] = Path("manifests"),
+) -> None:
+    """The whole story on the embedded stack: set up, release, merge, promote, consume. Leaves the stack running."""
+
+    def deed() -> None:
+        from flows.demo import demo
+
+        demo(tree)
+
+    sys.exit(guarded(deed))
+
+
 def status(as_json: AsJson = False) -> None:
     """Where everything stands: channels, the run in progress, the last commits, the newest releases."""
 

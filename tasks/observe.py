@@ -183,7 +183,7 @@ def _release(
 def cosign_command(tools: Tools, distro: Distro, reference: str) -> str:
     """What a consumer runs: cosign 3 with the trusted root of this installation, and the release identity."""
     return (
-        f"cosign verify --trusted-root trusted_root.json --new-bundle-format "
+        f"cosign verify --trusted-root trusted_root.json "
         f"--certificate-identity {identity_of(distro.identity, Role.SIGN)} "
         f"--certificate-oidc-issuer {tools.issuer} {reference}"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -103,23 +103,7 @@ def read_progress(folder: Path) -> tuple[Snapshot, ...]:
     files = sorted(folder.glob("*.json"), key=_modified, reverse=True)
     for old in files[KEPT:]:
         old.unlink(missing_ok=True)
-    return tuple(found for file in files[:KEPT] if (found := _read(file)) is not None)
-
-
-def follow(folder: Path, commit: str, *, wait: Callable[[], bool]) -> Iterator[Snapshot]:
-    """The progress of one commit each time it changed, until it has finished or `wait` returns False."""
-    last: bytes | None = None
-    file = folder / f"{commit}.json"
-    while True:
-        raw = file.read_bytes() if file.exists() else None
-        if raw is not None and raw != last:
-            last = raw
-            snapshot = from_bytes(Snapshot, raw, what="a progress file")
-            yield snapshot
-            if snapshot.finished:
-                return
-        if not wait():
-            return
+    return tuple(found for file in files[:KEPT] if (found := read_one(file)) is not None)
 
 
 def new_run(
@@ -130,7 +114,8 @@ def new_run(
     return RunStatus(name=name, commit=commit, subject=subject, started_at=now, stages=waiting, builds=(), url=url)
 
 
-def _read(file: Path) -> Snapshot | None:
+def read_one(file: Path) -> Snapshot | None:
+    """One progress file, None where there is none that can be read."""
     try:
         return from_bytes(Snapshot, file.read_bytes(), what="a progress file")
     except (OSError, Refused):

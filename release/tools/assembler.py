@@ -24,7 +24,7 @@ TREE = WORK / "tree"
 
 def resolve(order: dict[str, Any]) -> list[rpmroot.Described]:
     """`{"packages": [...]}` -> what dnf would install."""
-    return rpmroot.solve(REPOSITORY, order["packages"], WORK / "empty")
+    return rpmroot.solve(REPOSITORY, order["packages"], WORK)
 
 
 def install(order: dict[str, Any]) -> list[rpmroot.Described]:

@@ -18,7 +18,8 @@ from typing import Protocol
 
 import httpx
 
-from release.errors import Broken, Refused
+from release.errors import Broken
+from release.tools.registry_lanes import url_of
 
 FRESH_SHARE = 0.8  # a token is renewed when this share of its life is over
 _FIELD = re.compile(r'(\w+)=(?:"([^"]*)"|([^\s,"]+))')
@@ -125,9 +126,7 @@ class Authorizer:
             return token.value
 
     async def _ask(self, challenge: _Challenge, scope: str) -> _Token:
-        realm = self._registry.join(challenge.realm)
-        if realm.scheme != "https" and self._registry.scheme == "https":
-            raise Refused("the registry sends us to an open token service", got=challenge.realm, expected="https")
+        realm = url_of(challenge.realm, base=self._registry)
         wanted = {"service": challenge.service, "scope": scope}
         login = await self._login()
         asked_at = self._now()

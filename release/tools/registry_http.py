@@ -18,12 +18,14 @@ import httpx
 
 from release.errors import Broken, Error, Refused
 from release.tools.registry_auth import Access, Authorizer, CredentialStore
-from release.tools.registry_lanes import Lanes, origin
+from release.tools.registry_lanes import Lanes, origin, shown, url_of
 
 Result = TypeVar("Result")
 Body = Callable[[], bytes | AsyncIterator[bytes]]
 ANSWER_BYTES = 1 << 20  # what is read of an answer that is no blob and no document
 REDIRECTS = 5
+SECONDS = 30.0  # without a sign of life: to connect, and between two pieces of an answer
+UPLOAD_SECONDS = 300.0  # a registry hashes and moves a large blob before it answers
 # RFC 9110, 15.5.9 (408) and 15.6; RFC 6585, 4 (429)
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -124,11 +126,11 @@ class Wire:
     @asynccontextmanager
     async def stream(self, call: Call) -> AsyncIterator[httpx.Response]:
         """Send once; the answer's body is still to come. A status that the call does not expect is raised."""
-        url = self.url.join(call.path)
+        url = url_of(call.path, base=self.url)
         for _ in range(REDIRECTS + 1):
             async with self._authorized(call, url) as response:
                 if response.status_code in _REDIRECTS and call.method in ("GET", "HEAD"):
-                    url = self._redirected(response)
+                    url = url_of(response.headers.get("location", ""), base=response.url)
                     await _read(response)  # an answer that was read leaves its connection open
                     continue
                 if response.status_code not in call.expect:
@@ -139,12 +141,12 @@ class Wire:
 
     @asynccontextmanager
     async def _authorized(self, call: Call, url: httpx.URL) -> AsyncIterator[httpx.Response]:
-        """Send with our authorization; answer a challenge once, and once more when a token died underway."""
+        """Send with our authorization; answer a challenge once: the first one, or that of a token that died."""
         if origin(url) != origin(self.url):  # credentials never follow to another host
             async with self._once(call, url, None) as response:
                 yield response
             return
-        for last in (False, False, True):
+        for last in (False, True):
             sent = await self._authorizer.header(call.access)
             async with self._once(call, url, sent) as response:
                 challenged = response.status_code == 401 and not last
@@ -157,26 +159,21 @@ class Wire:
     async def _once(self, call: Call, url: httpx.URL, authorization: str | None) -> AsyncIterator[httpx.Response]:
         headers = {**call.headers, **({"authorization": authorization} if authorization else {})}
         body = call.body() if call.body else None
+        timeout = httpx.Timeout(SECONDS, read=UPLOAD_SECONDS if body else SECONDS)
         try:
             async with (
                 self._lanes[origin(url)].take() as client,
-                client.stream(call.method, url, headers=headers, content=body) as response,
+                client.stream(call.method, url, headers=headers, content=body, timeout=timeout) as response,
             ):
                 self._report_warnings(response)
                 yield response
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except httpx.HTTPError as error:
             raise Transient(
                 "the registry does not answer" if isinstance(error, httpx.ConnectError) else "the connection broke",
-                where=f"{call.method} {_shown(url)}",
+                where=f"{call.method} {shown(url)}",
                 got=f"{type(error).__name__}: {error}" if str(error) else type(error).__name__,
                 hint=f"is {origin(url)} up and reachable? `slipway up` starts the embedded registry",
             ) from error
-
-    def _redirected(self, response: httpx.Response) -> httpx.URL:
-        target = response.url.join(response.headers.get("location", ""))
-        if target.scheme != "https" and self.url.scheme == "https":
-            raise Refused("the registry redirects to an open connection", got=_shown(target), expected="https")
-        return target
 
     def _report_warnings(self, response: httpx.Response) -> None:
         """OCI distribution-spec 1.1, Warnings: `299 - "text"`; other codes are no message to people."""
@@ -186,14 +183,11 @@ class Wire:
                 self._on_warning(f"{self.url.host}: {text}"[:500])
 
     async def _fetch_token(self, url: httpx.URL, authorization: str | None) -> bytes:
-        async def fetch() -> bytes:
-            call = Call(method="GET", path=str(url))
-            async with self._once(call, url, authorization) as response:
-                if response.status_code != 200:
-                    raise await _complaint(call, response)
-                return await _read(response)
-
-        return await self.patiently(fetch)
+        call = Call(method="GET", path=str(url))
+        async with self._once(call, url, authorization) as response:
+            if response.status_code != 200:
+                raise await _complaint(call, response)
+            return await _read(response)
 
 
 async def capped(response: httpx.Response, limit: int) -> AsyncIterator[bytes]:
@@ -202,7 +196,7 @@ async def capped(response: httpx.Response, limit: int) -> AsyncIterator[bytes]:
     async for chunk in response.aiter_raw():
         received += len(chunk)
         if received > limit:
-            raise Refused("an answer is too large", where=_shown(response.url), expected=f"at most {limit} bytes")
+            raise Refused("an answer is too large", where=shown(response.url), expected=f"at most {limit} bytes")
         yield chunk
 
 
@@ -213,7 +207,7 @@ async def _read(response: httpx.Response, limit: int = ANSWER_BYTES) -> bytes:
 async def _complaint(call: Call, response: httpx.Response) -> Error:
     """The error that an unexpected answer means."""
     said = _said(await _read(response))
-    status, where = response.status_code, f"{call.method} {_shown(response.url)}"
+    status, where = response.status_code, f"{call.method} {shown(response.url)}"
     got = f"{status} {response.reason_phrase}{': ' if said else ''}{said}"
     if status in _PASSING:
         failure = Transient("the registry is busy or ill", where=where, got=got, hint="try again later")
@@ -246,8 +240,3 @@ def _retry_after(value: str | None) -> float | None:
         return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
     except ValueError:
         return None
-
-
-def _shown(url: httpx.URL) -> str:
-    """A URL for people: without the query, which holds signatures of storage services and upload states."""
-    return str(url.copy_with(query=None))

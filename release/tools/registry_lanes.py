@@ -1,4 +1,4 @@
-"""Connections to registries: each in an httpx client of its own, because that is what scales."""
+"""Where calls go: connections, each in an httpx client of its own because that is what scales, and their URLs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import cache
 
 import httpx
 
-TIMEOUT = httpx.Timeout(30.0, read=300.0)  # a registry hashes and moves a large blob before it answers its PUT
+from release.errors import Broken, Refused
 
 
 class Lanes:
@@ -44,7 +44,6 @@ def _new_client() -> httpx.AsyncClient:
     return httpx.AsyncClient(
         verify=_trust(),
         trust_env=False,  # proxies and .netrc of whoever runs us are no part of a release
-        timeout=TIMEOUT,
         limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
         headers={"accept-encoding": "identity", "user-agent": "slipway"},
     )
@@ -59,3 +58,22 @@ def _trust() -> ssl.SSLContext:
 def origin(url: httpx.URL) -> str:
     """`scheme://host[:port]`: what connections and credentials are keyed by."""
     return f"{url.scheme}://{url.netloc.decode()}"
+
+
+def url_of(reference: str, *, base: httpx.URL) -> httpx.URL:
+    """What a path, a Location or a realm means to who read it at `base`.
+
+    `Refused` when it would leave https for an open connection, `Broken` when it is malformed.
+    """
+    try:
+        target = base.join(reference)
+    except httpx.InvalidURL as error:
+        raise Broken("the registry sent a malformed URL", where=shown(base), got=repr(reference)[:200]) from error
+    if target.scheme != "https" and base.scheme == "https":
+        raise Refused("the registry sends us to an open connection", got=shown(target), expected="https")
+    return target
+
+
+def shown(url: httpx.URL) -> str:
+    """A URL for people: without the query, which holds signatures of storage services and upload states."""
+    return str(url.copy_with(query=None))

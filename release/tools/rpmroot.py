@@ -21,12 +21,16 @@ Described = dict[str, Any]
 """The fields of `release.image_packages.ImagePackage`, by name."""
 
 
-def solve(repository: Path, words: Iterable[str], empty: Path) -> list[Described]:
-    """What dnf would install into an `empty` root, with what rpm says of each file of the repository."""
+def solve(repository: Path, words: Iterable[str], work: Path) -> list[Described]:
+    """What dnf would install into an empty root, with what rpm says of each file of the repository.
+
+    `work` is a folder for whatever dnf wants to write.
+    """
     import dnf  # type: ignore[import-not-found]  # the toolchain has it, our own environment does not
 
     base = dnf.Base()
-    base.conf.installroot = str(empty)
+    base.conf.installroot = str(work / "empty")
+    base.conf.logdir = base.conf.cachedir = base.conf.persistdir = str(work)
     base.conf.install_weak_deps = False
     base.conf.substitutions["releasever"] = ""  # dnf reads it from the root's release package, and there is none yet
     base.repos.add_new_repo(_REPOSITORY, base.conf, baseurl=[repository.as_uri()])

@@ -119,6 +119,8 @@ def test_knows_a_spec_by_its_place(path: str, answer: bool) -> None:
         ("[x86_64]", "[]", 9),
         ("channels_branch: channels", "channels_branch: stable", 1),
         ("[edge, beta, stable]", "[edge, beta, edge]", 12),
+        ("[SPECS, SPECS-EXTENDED]", "[]", 13),
+        ("[edge, beta, stable]", "[]", 12),
         ("[SPECS, SPECS-EXTENDED]", "[../SPECS]", 13),
         ("[SPECS, SPECS-EXTENDED]", "[/SPECS]", 13),
         ("[SPECS, SPECS-EXTENDED]", "[SPECS/]", 13),

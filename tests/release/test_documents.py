@@ -178,6 +178,16 @@ def test_refuses_deep_nesting(depth: int, as_json: bool) -> None:
         assert refused("[" * depth + "]" * depth, Anything, as_json=as_json).message == "nested too deeply"
 
 
+def test_allows_sixty_four_levels_and_no_more() -> None:
+    assert load_yaml("[" * 65 + "]" * 65, Anything, where="a.yaml").root
+    assert refused("[" * 66 + "]" * 66, Anything).where == "a.yaml:1"
+
+
+def test_shows_only_the_beginning_of_a_long_value() -> None:
+    assert refused(f"title: x\nloud: {'y' * 100}\n").got == f'"{"y" * 59}...'
+    assert refused(f"title: x\nloud: {'y' * 58}\n").got == f'"{"y" * 58}"'
+
+
 @pytest.mark.parametrize("load", [load_json, load_yaml])
 def test_refuses_a_file_above_the_size_limit(load: Any) -> None:
     with pytest.raises(Misconfigured, match="too large"):

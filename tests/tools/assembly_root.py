@@ -67,7 +67,11 @@ def _closure() -> set[str]:
             continue
         found.add(package)
         for clause in needs[package].split(","):
-            known = [name if name in needs else providers[name][0] for name in _names(clause) if name in needs or providers[name]]
+            known = [
+                name if name in needs else providers[name][0]
+                for name in _names(clause)
+                if name in needs or providers[name]
+            ]
             pending += known[:1]
     return found
 

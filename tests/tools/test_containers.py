@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -151,7 +149,7 @@ async def test_says_that_somebody_else_killed_it(containers: Containers, engine:
 async def test_says_that_it_vanished(containers: Containers, engine: APIClient) -> None:
     running = asyncio.create_task(containers.run(shell("sleep 300")))
     engine.remove_container(await started(engine, names(engine)), force=True)
-    with pytest.raises(Broken, match="vanished|killed from outside"):  # whichever is seen first
+    with pytest.raises(Broken, match=r"vanished|killed from outside"):  # whichever is seen first
         await running
 
 
@@ -161,11 +159,11 @@ async def test_removes_what_a_killed_process_left_and_nothing_else(
     before = names(engine)
     ours = asyncio.create_task(containers.run(shell("sleep 300")))
     kept = await started(engine, before)
-    other = subprocess.Popen([sys.executable, "-c", _RUN_AND_WAIT, docker_url])
+    other = await asyncio.create_subprocess_exec(sys.executable, "-c", _RUN_AND_WAIT, docker_url)
     stray = await started(engine, before | {f"/{kept}"})
     assert stray not in await containers.remove_strays()  # its process still lives
-    os.kill(other.pid, signal.SIGKILL)
-    other.wait()
+    other.kill()
+    await other.wait()
     assert stray in await containers.remove_strays()
     assert names(engine) - before == {f"/{kept}"}
     ours.cancel()

@@ -181,8 +181,15 @@ async def test_a_circle_of_redirects_ends() -> None:
 async def test_a_password_is_not_sent_to_an_open_token_service() -> None:
     authorizer = authorizer_of("https://r.example", never)
     authorizer.learn(challenge('Bearer realm="http://auth.example/token"'), None, None)
-    with pytest.raises(Refused, match="open token service"):
+    with pytest.raises(Refused, match="open connection"):
         await authorizer.header(Access(repository="a/b"))
+
+
+async def test_a_realm_that_is_no_url_is_a_clear_error() -> None:
+    authorizer = authorizer_of("https://r.example", never)
+    authorizer.learn(challenge('Bearer realm="https://host:port/"'), None, None)
+    with pytest.raises(Broken, match="malformed URL"):
+        await authorizer.header(None)
 
 
 @pytest.mark.parametrize("answer", [b"", b"[]", b"{}", b'{"token": "x", "expires_in": "soon"}'])

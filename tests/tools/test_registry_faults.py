@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from release import oci
@@ -15,6 +16,7 @@ from release.digests import digest_of
 from release.errors import Broken, Refused
 from release.tools.registry import Registry
 from release.tools.registry_http import Patience
+from release.tools.registry_lanes import url_of
 from tests.tools.registry_simulator import RegistrySimulator
 
 HASTY = Patience(attempts=4, base=0.001, cap=0.01, longest=3)
@@ -129,6 +131,7 @@ async def test_a_registry_that_ignores_ranges_is_read_from_the_start(tmp_path: P
         simulator.misbehave(GET_BLOB, truncate=100_000)
         async with Registry(url=simulator.url, patience=HASTY) as registry:
             await registry.pull_blob_to("a/b", DIGEST, len(BLOB), tmp_path / "blob")
+        assert simulator.count(GET_BLOB) == 2
     assert (tmp_path / "blob").read_bytes() == BLOB
 
 
@@ -221,6 +224,23 @@ async def test_warnings_of_the_registry_reach_us(simulator: RegistrySimulator) -
         await registry.ping()
         await registry.ping()
     assert heard == ["127.0.0.1: this registry closes in May"]
+
+
+async def test_a_malformed_location_is_a_clear_error(simulator: RegistrySimulator, registry: Registry) -> None:
+    simulator.misbehave("POST", headers={"Location": "http://host:port/"})
+    with pytest.raises(Broken, match="malformed URL"):
+        await registry.push_blob("a/b", b"content")
+
+
+@pytest.mark.parametrize("target", ["http://elsewhere.example/x", "//elsewhere.example/x"])
+def test_what_came_over_tls_does_not_lead_to_an_open_connection(target: str) -> None:
+    base = httpx.URL("https://r.example/v2/")
+    if target.startswith("//"):
+        assert url_of(target, base=base).scheme == "https"
+    else:
+        with pytest.raises(Refused, match="open connection"):
+            url_of(target, base=base)
+    assert url_of(target, base=httpx.URL("http://127.0.0.1")).host == "elsewhere.example"
 
 
 async def test_tags_follow_every_page() -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import subprocess
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -38,7 +38,6 @@ MEMBERS = [
 
 async def converted(work: Path, *debs: Path, source: str = "tool") -> dict[str, Path]:
     """The RPMs of the packages of one source, by file name."""
-    work.mkdir(exist_ok=True)
     controls = {deb: await read_control(deb) for deb in debs}
     arch = next(iter(controls.values())).arch
     await Importer(scratch=work, epoch=EPOCH).convert(source, arch, controls)
@@ -99,23 +98,27 @@ def test_runs_no_script_of_debian(tool: Path) -> None:
 
 async def test_equal_debs_give_the_same_bytes_at_another_time_and_place(tmp_path: Path) -> None:
     first = await converted(tmp_path / "one", write_deb(tmp_path / "a", "tool", MEMBERS))
-    time.sleep(1.1)  # file systems and archives count in seconds
+    await asyncio.sleep(1.1)  # file systems and archives count in seconds
     beside = write_deb(tmp_path / "b", "libtool1", [folder("./usr/"), file("./usr/other", b"x")], source="tool")
     again = await converted(tmp_path / "two", write_deb(tmp_path / "b", "tool", MEMBERS), beside)
     name = "tool-1.0-1.x86_64.rpm"
     assert hashlib.sha256(first[name].read_bytes()).digest() == hashlib.sha256(again[name].read_bytes()).digest()
 
 
-async def test_libraries_and_modules_say_what_they_offer(tmp_path: Path) -> None:
-    source = tmp_path / "answer.c"
+@pytest.fixture
+def library(tmp_path: Path) -> bytes:
+    source, made = tmp_path / "answer.c", tmp_path / "libanswer.so"
     source.write_text("int answer(void) { return 42; }\n")
-    library = tmp_path / "libanswer.so.1.0"
-    subprocess.run(["cc", "-shared", "-Wl,-soname,libanswer.so.1", "-o", library, source], check=True)
+    subprocess.run(["cc", "-shared", "-Wl,-soname,libanswer.so.1", "-o", made, source], check=True)
+    return made.read_bytes()
+
+
+async def test_libraries_and_modules_say_what_they_offer(tmp_path: Path, library: bytes) -> None:
     members = [
-        file("./lib/x86_64-linux-gnu/libanswer.so.1.0", library.read_bytes()),
+        file("./lib/x86_64-linux-gnu/libanswer.so.1.0", library),
         link("./lib/x86_64-linux-gnu/libanswer.so.1", "libanswer.so.1.0"),
         file("./usr/lib/x86_64-linux-gnu/libanswer.so", b"/* GNU ld script */\n"),
-        file("./usr/lib/x86_64-linux-gnu/plugins/libplugin.so", library.read_bytes()),
+        file("./usr/lib/x86_64-linux-gnu/plugins/libplugin.so", library),
         file("./usr/share/perl5/Tiny.pm", b"package Tiny;\nour $VERSION = '1.5';\n1;\n"),
         file("./usr/bin/python3.11", b"", 0o755),
     ]
@@ -153,7 +156,7 @@ async def test_base_files_does_not_say_whose_distribution_this_is(tmp_path: Path
         [file("./../outside", b"x")],
         [file("./usr/../../outside", b"x")],
         [link("./usr/share/away", ".."), link("./usr/share/far", "../../.."), file("./usr/share/far/outside", b"x")],
-        [link("./usr/away", "/tmp"), file("./usr/away/outside", b"x")],
+        [link("./usr/away", "../../.."), file("./usr/away/outside", b"x")],
         [link("./usr/file", "../../../outside"), file("./usr/file", b"x")],
         [link("./usr/folder", "../.."), folder("./usr/folder"), file("./usr/folder/outside", b"x")],
         [hard_link("./usr/stolen", "./../../outside")],
@@ -170,7 +173,6 @@ async def test_refuses_a_deb_that_leads_out_of_its_root(
     with pytest.raises((Refused, Broken)):
         await unpack(deb, await read_control(deb), root)
     assert (tmp_path / "outside").read_text() == "here before"
-    assert not Path("/tmp/outside").exists()
 
 
 async def test_refuses_a_deb_with_a_device(tmp_path: Path) -> None:

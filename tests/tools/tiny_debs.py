@@ -33,7 +33,7 @@ def folder(name: str, mode: int = 0o755) -> tuple[tarfile.TarInfo, bytes]:
 
 
 def link(name: str, target: str, kind: bytes = tarfile.SYMTYPE) -> tuple[tarfile.TarInfo, bytes]:
-    member, _ = file(name, mode=0o777)
+    member, _ = file(name, mode=0o777 if kind == tarfile.SYMTYPE else 0o755)
     member.type, member.linkname = kind, target
     return member, b""
 

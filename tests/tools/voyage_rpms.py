@@ -28,7 +28,7 @@ Requires: voyage
 A shell.
 %install
 cd %{buildroot}
-mkdir -p etc/ld.so.conf.d usr/bin usr/sbin usr/lib usr/lib64 usr/lib/rpm usr/share/doc/tool var/log/tool var/cache/tool tmp
+mkdir -p etc/ld.so.conf.d usr/bin usr/sbin usr/lib64 usr/lib/rpm usr/share/doc/tool var/log/tool var/cache/tool tmp
 for name in bin sbin lib lib64; do ln -s usr/$name $name; done
 printf 'ID=voyage\nVERSION_ID=1.0\nNAME=Voyage\n' > usr/lib/os-release
 cp /sbin/ldconfig usr/bin/tool
