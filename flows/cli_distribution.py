@@ -46,9 +46,13 @@ def run_demo(
     """The whole story on the embedded stack: set up, release, merge, promote, consume. Leaves the stack running."""
 
     def deed() -> None:
+        from tasks.settings import read_settings, use_prefect
+
+        settings = read_settings()
+        use_prefect(settings)
         from flows.demo import demo
 
-        demo(tree)
+        demo(settings, tree)
 
     sys.exit(guarded(deed))
 

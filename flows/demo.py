@@ -22,7 +22,7 @@ from signing.policy import Role, identity_of
 from tasks.fetch import fetch_channel, fetch_distro, fetch_head
 from tasks.init import initialize
 from tasks.record import recorded
-from tasks.settings import Settings, prefect_environment, read_settings
+from tasks.settings import Settings
 from tasks.stack import engine_url, up
 from tasks.wiring import Tools, open_tools
 
@@ -43,10 +43,8 @@ class Story:
         self.seconds[name] = time.monotonic() - started
 
 
-def demo(tree: Path) -> None:
+def demo(settings: Settings, tree: Path) -> None:
     """Run the whole story on the embedded stack and leave it running."""
-    settings = read_settings()
-    os.environ.update(prefect_environment(settings))
     asyncio.run(_demo(settings, tree))
 
 

@@ -12,6 +12,7 @@ from release.debian import Control, Kind, PackedFile
 FILESYSTEM = "stage0-filesystem"
 # What Debian's postinst scripts would make with update-alternatives, as files of the package itself.
 ALTERNATIVES: Mapping[str, Mapping[str, str]] = {
+    "automake": {"usr/bin/aclocal": "aclocal-1.16", "usr/bin/automake": "automake-1.16"},
     "debianutils": {"usr/bin/which": "which.debianutils"},
     "g++": {"usr/bin/c++": "g++"},
     "gawk": {"usr/bin/awk": "gawk"},

@@ -40,6 +40,7 @@ class Home:
         if not self.owns_agent:
             yield {"GNUPGHOME": str(self.path)}
             return
+        end = program("gpgconf")
         lock = await _locked(self.path)
         try:
             # The agent's sockets are named below the home, and an AF_UNIX path holds 107 bytes (unix(7)).
@@ -50,14 +51,14 @@ class Home:
                 try:
                     yield environment
                 finally:
-                    await run(["gpgconf", "--kill", "all"], seconds=SECONDS, environment=environment, check=False)
+                    await run([end, "--kill", "all"], seconds=SECONDS, environment=environment, check=False)
         finally:
             os.close(lock)
 
     async def gpg(self, *words: str, stdin: bytes | None = None) -> Completed:
         """One gpg command in this home."""
         async with self.open() as environment:
-            return await run([program(), "--batch", *words], seconds=SECONDS, environment=environment, stdin=stdin)
+            return await run([program("gpg"), "--batch", *words], seconds=SECONDS, environment=environment, stdin=stdin)
 
     async def fingerprint(self) -> str | None:
         """The first secret key (GnuPG, doc/DETAILS: field 10 of the `fpr` record that follows `sec`)."""
@@ -94,11 +95,11 @@ async def find_key(path: Path) -> str:
     return found
 
 
-def program() -> str:
-    """The absolute path of gpg: what rpm looks for by itself, gpg2, is missing on Debian."""
-    found = shutil.which("gpg", path=BASE_ENVIRONMENT["PATH"])
+def program(name: str) -> str:
+    """The absolute path of `gpg` or `gpgconf`: what rpm looks for by itself, gpg2, is missing on Debian."""
+    found = shutil.which(name, path=BASE_ENVIRONMENT["PATH"])
     if found is None:
-        raise Misconfigured("gpg is not installed", hint="slipway doctor names the missing packages")
+        raise Misconfigured(f"{name} is not installed", hint="slipway doctor names the missing packages")
     return found
 
 

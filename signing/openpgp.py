@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from release.errors import Refused
+from release.errors import Broken, Refused
 from release.tools.process import Completed, run
 from signing.gnupg import SECONDS, Home, program
 
@@ -35,7 +35,7 @@ class RpmSigner:
         with ExitStack() as stack:
             copies = await asyncio.to_thread(_copies, paths, stack)
             async with self.home.open() as environment:
-                macros = [*_define("__gpg", program()), *_define("_gpg_name", self.key)]
+                macros = [*_define("__gpg", program("gpg")), *_define("_gpg_name", self.key)]
                 await run(["rpmsign", "--addsign", *macros, *copies], seconds=SECONDS, environment=environment)
             await check_rpms(copies, public_key)
             for copy, path in zip(copies, paths, strict=True):
@@ -87,7 +87,7 @@ async def check_detached(content: bytes, signature: bytes, public_key: str) -> N
         keyring, signed, proof = at / "key.gpg", at / "content", at / "signature.asc"
         signed.write_bytes(content)
         proof.write_bytes(signature)
-        dearmor = [program(), "--homedir", scratch, "--batch", "--output", str(keyring), "--dearmor"]
+        dearmor = [program("gpg"), "--homedir", scratch, "--batch", "--output", str(keyring), "--dearmor"]
         await run(dearmor, seconds=SECONDS, stdin=public_key.encode(), check=False)
         checked = await run(["gpgv", "--keyring", keyring, proof, signed], seconds=SECONDS, check=False)
     if checked.code:
@@ -98,8 +98,11 @@ def _copies(paths: Sequence[Path], stack: ExitStack) -> list[Path]:
     """A copy of each file in a folder beside it: on the same disk, so that it can take the file's place at once."""
     copies = []
     for path in paths:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(dir=path.parent, prefix=".signing-"))
-        copies.append(Path(shutil.copy(path, folder)))
+        try:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(dir=path.parent, prefix=".signing-"))
+            copies.append(Path(shutil.copy(path, folder)))
+        except OSError as error:
+            raise Broken("an RPM cannot be copied to be signed", where=str(path), got=error) from error
     return copies
 
 

@@ -137,6 +137,8 @@ async def run_build(
     for source in package.pinned:
         tools.store.link(str(source.digest), sources / source.file)
     await asyncio.to_thread(compose_folder, work / "inputs", inputs)
+    out = work / "out"
+    out.mkdir()
     order = BuildOrder(
         image=bench.toolchain.image,
         spec=spec,
@@ -152,7 +154,7 @@ async def run_build(
         limits=BUILD_LIMITS,
     )
     try:
-        return await tools.builder.build(order, work / "out")
+        return await tools.builder.build(order, out)
     except (BuildFailed, Exceeded) as error:
         log = await publish_log(tools, repository, error.log)
         error.where = package.spec

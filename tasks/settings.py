@@ -157,6 +157,11 @@ def prefect_environment(settings: Settings) -> dict[str, str]:
     }
 
 
+def use_prefect(settings: Settings) -> None:
+    """Put Prefect's settings into this process's environment; before prefect is imported, because it reads them then."""
+    os.environ.update(prefect_environment(settings))
+
+
 def _known() -> frozenset[str]:
     return frozenset(each.metadata["variable"] for each in fields(Settings))
 

@@ -46,6 +46,7 @@ class Tools:
         self.settings = settings
         self.registry = registry
         self._http = http
+        self._sources: dict[str, SourceResolver] = {}
         self._signers: dict[Role, KeylessSigner] = {}
 
     @cached_property
@@ -75,6 +76,11 @@ class Tools:
 
     def sources(self, repository: str) -> SourceResolver:
         """Upstream sources: the registry's lookaside cache, the spec's URL, the system's source packages."""
+        if repository not in self._sources:
+            self._sources[repository] = self._resolver(repository)
+        return self._sources[repository]
+
+    def _resolver(self, repository: str) -> SourceResolver:
         home = self.settings.folder / "sources"
         origins = (Lookaside(self.registry, repository), UrlOrigin(self._http), SystemSources(home / "apt"))
         return SourceResolver(store=self.store, origins=origins, scratch=home / "incoming")

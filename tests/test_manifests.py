@@ -99,12 +99,14 @@ def package(spec: str, tree: Path = MANIFESTS) -> Package:
 def binaries(tree: Path, spec: str, name: str, files: Mapping[str, tuple[str, ...]]) -> Iterator[BinaryPackage]:
     for line in rpmspec(tree, spec, "-q", "--qf", "%{NAME}\t%{EVR}\t[%{PROVIDES}|]\t[%{REQUIRES}|]\n").splitlines():
         binary, evr, provides, requires = line.split("\t")
+        owned = files.get("" if binary == name else binary.removeprefix(f"{name}-"), ())
+        generated = tuple(f"pkgconfig({Path(path).stem})" for path in owned if path.endswith(".pc"))
         yield BinaryPackage(
             name=binary,
             evr=evr,
-            provides=tuple(filter(None, provides.split("|"))),
+            provides=(*filter(None, provides.split("|")), *generated),
             requires=tuple(each for each in requires.split("|") if each and not each.startswith("rpmlib(")),
-            files=files.get("" if binary == name else binary.removeprefix(f"{name}-"), ()),
+            files=owned,
         )
 
 
@@ -232,8 +234,8 @@ def test_an_image_is_made_of_packages_that_exist(image: object) -> None:
     ours = {binary.name for spec in SPECS for binary in package(spec).binaries}
     assert set(definition.packages) <= ours | set(distro().toolchain.seeds) | FROM_STAGE0
     assert {"skiff-release", "skiff-info"} <= set(definition.packages)
-    assert not definition.manifest_only, "scanners look for the database of packages"
-    assert [(user.name, user.uid) for user in definition.users] == [("nonroot", 65532)]
+    assert not definition.root.manifest_only, "scanners look for the database of packages"
+    assert [(user.name, user.uid) for user in definition.root.users] == [("nonroot", 65532)]
 
 
 def test_the_distroless_image_has_no_shell_and_no_package_manager() -> None:

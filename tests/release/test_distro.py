@@ -140,6 +140,11 @@ def test_refuses_two_origins_of_the_toolchain() -> None:
     assert error.expected == "exactly one of seeds and repository"
 
 
+def test_refuses_a_repository_of_which_nothing_is_wanted() -> None:
+    error = refused("seeds: [bash, gcc]", "repository: {baseurl: 'https://a.example/r', packages: []}")
+    assert error.message == "wrong value of 'toolchain.repository.packages'"
+
+
 def test_refuses_two_images_of_one_name() -> None:
     error = refused("toolchain:", "  - {name: base, repository: a, definition: b}\ntoolchain:")
     assert (error.where, error.expected) == ("distro.yaml:18", "each one once")

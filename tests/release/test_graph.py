@@ -88,6 +88,12 @@ def test_a_package_takes_from_the_toolchain_what_only_itself_would_make() -> Non
     assert made.order() == (("gcc",), ("tool",))
 
 
+def test_what_the_toolchain_requires_stays_in_the_toolchain() -> None:
+    compiler = BinaryPackage(name="cc", evr="1-1", requires=("lib",))
+    made = Graph.of([package("tool", "cc"), package("lib")], [compiler])
+    assert made.build_inputs("tool") == frozenset()
+
+
 def test_all_providers_in_the_tree_count() -> None:
     one = package("one", binaries=[binary("one", provides=["mta = 1"])])
     two = package("two", binaries=[binary("two", provides=["mta = 2"])])

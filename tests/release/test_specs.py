@@ -61,6 +61,11 @@ def test_converts_facts_into_a_package() -> None:
     assert read.binaries[1].requires == ("zlib = 1:1.3-2.sk1",)
 
 
+def test_builds_are_dated_by_the_changelog_or_else_as_early_as_archives_can_say() -> None:
+    assert package().epoch == 1700000000
+    assert package({"changed": 0}).epoch == 315532800
+
+
 def test_names_a_source_by_what_follows_the_last_slash() -> None:
     first, second, third = package().sources
     assert (first.file, first.url) == ("zlib-1.3.tar.gz", "https://zlib.example/zlib-1.3.tar.gz")

@@ -98,5 +98,9 @@ def _write(tar: Path, packages: list[str]) -> None:
 def _files(listed: str) -> Iterator[str]:
     for line in listed.splitlines():
         path = f"/usr{line}" if line.split("/")[1:2] and line.split("/")[1] in LINKS else line
-        if not LEFT_OUT.match(path) and (Path(path).is_symlink() or Path(path).is_file()):
-            yield path
+        if LEFT_OUT.match(path) or not (Path(path).is_symlink() or Path(path).is_file()):
+            continue
+        yield path
+        compiled = Path(path).parent / "__pycache__" / f"{Path(path).stem}.cpython-311.pyc"
+        if path.endswith(".py") and compiled.is_file():  # dnf starts in half the time
+            yield str(compiled)

@@ -198,13 +198,20 @@ async def test_installs_what_the_spec_asks_for_from_the_given_repository(bench: 
 
 
 async def test_an_own_package_takes_the_place_of_its_namesake_whatever_its_version(bench: Bench) -> None:
-    own = bench.order(install="install -D /usr/bin/true %{buildroot}/usr/bin/m4", files="/usr/bin/m4", name="m4")
-    repository = await bench.repository(own)  # 1.0, and the toolchain's is 1.4
-    order = replace(bench.order("m4 --no-such-option"), build_requires=("m4",))
+    own = bench.order(install="install -D /usr/bin/true %{buildroot}/usr/bin/file", files="/usr/bin/file", name="file")
+    repository = await bench.repository(own)  # version 1.0; the toolchain's is 1:5.44, and libtool needs one
+    order = replace(bench.order("file --no-such-option"), build_requires=("file",))
     with pytest.raises(BuildFailed, match="no-such-option"):
         await bench.build(order)
     made = await bench.build(replace(order, repositories=(repository,)))
-    assert "m4-1.0-1.t1.x86_64" in {each.nevra for each in made.build_root}
+    assert "file-1.0-1.t1.x86_64" in {each.nevra for each in made.build_root}
+
+
+async def test_an_own_package_that_cannot_take_that_place_is_named(bench: Bench) -> None:
+    own = bench.order(install="install -D /usr/bin/true %{buildroot}/usr/bin/m4", files="/usr/bin/m4", name="m4")
+    repository = await bench.repository(own)
+    with pytest.raises(BuildFailed, match=r"cannot be installed[^$]*autoconf\S* requires m4 >= 1.4.13"):
+        await bench.build(replace(bench.order(), repositories=(repository,)))
 
 
 async def test_says_what_nothing_provides(bench: Bench) -> None:

@@ -8,7 +8,7 @@ import io
 import os
 import shutil
 import tarfile
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,16 +38,30 @@ def yard(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def image(docker_url: str) -> str:
+    """The toolchain's image."""
+    return assembly_image(docker_url)
+
+
 @pytest.fixture
-async def assembler(docker_url: str, tmp_path: Path) -> AsyncIterator[RootAssembler]:
-    image = await asyncio.to_thread(_image, docker_url)
+def assembler(docker_url: str, image: str, tmp_path: Path) -> Iterator[RootAssembler]:
     containers = Containers(docker_url)
     yield RootAssembler(containers=containers, image=image, folder=tmp_path)
     containers.close()
 
 
-def _image(url: str) -> str:
-    return assembly_image(url)
+@pytest.fixture(scope="session")
+def tool(docker_url: str, image: str, yard: Path, tmp_path_factory: pytest.TempPathFactory) -> Assembled:
+    """The distroless image, assembled once for all who only look at it."""
+    folder = tmp_path_factory.mktemp("tool")
+    containers = Containers(docker_url)
+    try:
+        return asyncio.run(
+            assembled(RootAssembler(containers=containers, image=image, folder=folder), TOOL, yard, folder)
+        )
+    finally:
+        containers.close()
 
 
 class Assembled:
@@ -101,45 +115,35 @@ async def test_two_assemblies_seconds_apart_are_bit_identical(
     assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
 
 
-async def test_a_distroless_root_has_its_packages_and_nothing_of_the_tools(
-    assembler: RootAssembler, yard: Path, tmp_path: Path
-) -> None:
-    found = await assembled(assembler, TOOL, yard, tmp_path)
-    programs = {name for name in found.members if name.startswith(("usr/bin/", "usr/sbin/"))}
+def test_a_distroless_root_has_its_packages_and_nothing_of_the_tools(tool: Assembled) -> None:
+    programs = {name for name in tool.members if name.startswith(("usr/bin/", "usr/sbin/"))}
     assert programs == {"usr/bin/tool", "usr/bin/tool-1.0", "usr/bin/suid"}
-    leftovers = [name for name in found.members if "dnf" in name or name.startswith(("var/log/", "tmp/", "run/"))]
+    leftovers = [name for name in tool.members if "dnf" in name or name.startswith(("var/log/", "tmp/", "run/"))]
     assert leftovers == ["var/log/tool"]
-    assert found.texts["etc/machine-id"] == b""
-    assert found.members["etc/os-release"].linkname == "../usr/lib/os-release"
-    assert b"ldconfig" in found.texts["etc/ld.so.cache"]
+    assert tool.texts["etc/machine-id"] == b""
+    assert tool.members["etc/os-release"].linkname == "../usr/lib/os-release"
+    assert b"ldconfig" in tool.texts["etc/ld.so.cache"]
 
 
-async def test_owners_modes_links_and_capabilities_survive(
-    assembler: RootAssembler, yard: Path, tmp_path: Path
-) -> None:
-    members = (await assembled(assembler, TOOL, yard, tmp_path)).members
-    log, suid, tool = (members[name] for name in ("var/log/tool", "usr/bin/suid", "usr/bin/tool"))
+def test_owners_modes_links_and_capabilities_survive(tool: Assembled) -> None:
+    log, suid, program = (tool.members[name] for name in ("var/log/tool", "usr/bin/suid", "usr/bin/tool"))
     assert (log.uid, log.gid, log.mode) == (7, 8, 0o750)
     assert (suid.uid, suid.mode) == (0, 0o4755)
-    assert "SCHILY.xattr.security.capability" in tool.pax_headers
-    assert members["usr/bin/tool-1.0"].linkname == "usr/bin/tool"
-    assert members["tmp"].mode == 0o1777
-    assert all(member.mtime <= BUILD_TIME for member in members.values())
+    assert "SCHILY.xattr.security.capability" in program.pax_headers
+    assert tool.members["usr/bin/tool-1.0"].linkname == "usr/bin/tool"
+    assert tool.members["tmp"].mode == 0o1777
+    assert all(member.mtime <= BUILD_TIME for member in tool.members.values())
 
 
-async def test_foreign_tools_find_the_packages_in_the_root(
-    assembler: RootAssembler, yard: Path, tmp_path: Path
-) -> None:
-    found = await assembled(assembler, TOOL, yard, tmp_path)
-    (tmp_path / "tree").mkdir()
-    with tarfile.open(fileobj=io.BytesIO(found.content)) as tar:
-        tar.extractall(tmp_path / "tree", filter="fully_trusted")
-    database = tmp_path / "tree/var/lib/rpm"
-    words = ["rpm", "--define", "_db_backend sqlite", "--dbpath", str(database.resolve())]
+def test_foreign_tools_find_the_packages_in_the_root(tool: Assembled, tmp_path: Path) -> None:
+    with tarfile.open(fileobj=io.BytesIO(tool.content)) as tar:
+        tar.extractall(tmp_path, filter="fully_trusted")
+    database = (tmp_path / "var/lib/rpm").resolve()
+    assert [each.name for each in database.iterdir()] == ["rpmdb.sqlite"]
+    words = ["rpm", "--define", "_db_backend sqlite", "--dbpath", str(database)]
     listed = run([*words, "-qa", "--qf", "%{NAME} %{SHA256HEADER}\n"], tmp_path).splitlines()
-    expected = [f"{package.name} {package.header_digest}" for package in found.packages]
+    expected = [f"{package.name} {package.header_digest}" for package in tool.packages]
     assert sorted(line for line in listed if not line.startswith("gpg-pubkey")) == expected
-    assert sorted(each.name for each in database.resolve().iterdir())[0] == "rpmdb.sqlite"
 
 
 async def test_the_decisions_of_the_definition_are_carried_out(

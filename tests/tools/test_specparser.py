@@ -1,37 +1,19 @@
-"""Specs read by a real rpm in a real container: the facts, the cache, and every way to be nasty."""
+"""Specs read by a real rpm in a real container: the facts, what is remembered, and the mistakes of honest people."""
 
 from __future__ import annotations
 
-import json
 import tarfile
 import time
-from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from release.digests import digest_of
 from release.errors import Broken, Misconfigured, Refused
-from release.tools.containers import Containers
-from release.tools.sealed import Ended, Sealed
-from release.tools.specparser import Parsed, ParseOrder, SpecParser
-from tests.tools.parser_root import write_parser_root
+from release.tools.specparser import Parsed
+from tests.tools.spec_tree import SPEC, Tree, containers, image, root_tar, tree
 
+__all__ = ["containers", "image", "root_tar", "tree"]  # fixtures
 pytestmark = pytest.mark.integration
-SPEC = """\
-Name: {name}
-Version: 1.3
-Release: 2%{{?dist}}
-Summary: One
-License: MIT
-URL: https://one.example
-{more}
-%description
-Some words.
-%files
-/usr/bin/{name}
-"""
 MORE = """\
 Epoch: 1
 Source0: https://one.example/%{name}-%{version}.tar.gz
@@ -60,90 +42,6 @@ None.
 """
 
 
-class Counting(Containers):
-    """Real containers that note which specs they were asked to read."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__(url)
-        self.asked: list[str] = []
-
-    async def run(self, sealed: Sealed) -> Ended:
-        self.asked += json.loads((sealed.reads["/slipway"] / "request.json").read_text())["specs"]
-        return await super().run(sealed)
-
-
-@pytest.fixture(scope="module")
-def root_tar(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    tar = tmp_path_factory.mktemp("root") / "root.tar"
-    write_parser_root(tar)
-    return tar.rename(tar.with_stem(digest_of(tar.read_bytes()).removeprefix("sha256:")))
-
-
-@pytest.fixture
-async def containers(docker_url: str) -> AsyncIterator[Counting]:
-    made = Counting(docker_url)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-async def image(containers: Counting, root_tar: Path) -> str:
-    name = f"slipway-test-parser:{root_tar.stem}"
-    if not await containers.has_image(name):
-        await containers.import_root(root_tar, name)
-    return name
-
-
-class Tree:
-    """A checked-out tree under test, and a parser for it."""
-
-    def __init__(self, folder: Path, containers: Counting, image: str) -> None:
-        self.folder = folder / "tree"
-        self.folder.mkdir(mode=0o700)
-        self.containers = containers
-        self.image = image
-        self.cache = folder / "cache"
-        self.macros: dict[str, str] = {"dist": ".sk1"}
-        self.macro_files: tuple[str, ...] = ()
-        self.specs: dict[str, str] = {}
-
-    def add(self, name: str, more: str = "", *, text: str | bytes | None = None) -> str:
-        path = f"SPECS/{name}/{name}.spec"
-        raw = SPEC.format(name=name, more=more) if text is None else text
-        content = raw if isinstance(raw, bytes) else raw.encode()
-        (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (self.folder / path).write_bytes(content)
-        self.specs[path] = digest_of(content)
-        return path
-
-    async def parse(self, *, arch: str = "x86_64", seconds: int = 10) -> Parsed:
-        parser = SpecParser(containers=self.containers, cache=self.cache, seconds=seconds)
-        order = ParseOrder(
-            tree=self.folder,
-            specs=self.specs,
-            macro_files=self.macro_files,
-            macros=self.macros,
-            image=self.image,
-            arch=arch,
-        )
-        return await parser.parse(order)
-
-    async def facts(self, path: str, *, arch: str = "x86_64") -> Mapping[str, Any]:
-        parsed = await self.parse(arch=arch)
-        assert parsed.failures == ()
-        read: Mapping[str, Any] = json.loads(parsed.facts[path])
-        return read
-
-    async def refusal(self, **arguments: Any) -> Refused:
-        (failure,) = (await self.parse(**arguments)).failures
-        return failure
-
-
-@pytest.fixture
-def tree(tmp_path: Path, containers: Counting, image: str) -> Tree:
-    return Tree(tmp_path, containers, image)
-
-
 async def test_reads_what_a_spec_says(tree: Tree) -> None:
     facts = await tree.facts(tree.add("one", MORE))
     assert (facts["name"], facts["evr"]) == ("one", "1:1.3-2.sk1")
@@ -155,6 +53,13 @@ async def test_reads_what_a_spec_says(tree: Tree) -> None:
     assert facts["patches"] == ["https://one.example/first.patch", "second.patch"]
     assert facts["build_requires"] == ["(clang or gcc)", "gcc", "make >= 4"]
     assert facts["lines"] == {"gcc": 13, "make >= 4": 13, "(clang or gcc)": 14}
+
+
+async def test_dates_a_spec_by_its_newest_changelog_entry(tree: Tree) -> None:
+    log = "* Fri Jan 02 2026 A <a@one.example> - 2\n- b\n\n* Thu Jan 01 2026 A <a@one.example> - 1\n- a\n"
+    dated = tree.add("one", text=f"{SPEC.format(name='one', more='')}%changelog\n{log}")
+    assert (await tree.facts(dated))["changed"] == 1767355200  # noon, as rpm reads a date
+    assert (await tree.facts(tree.add("two")))["changed"] == 0
 
 
 async def test_reads_the_binary_packages_that_have_files(tree: Tree) -> None:
@@ -256,64 +161,6 @@ async def test_a_failure_is_not_remembered(tree: Tree) -> None:
 async def test_an_empty_order_starts_no_container(tree: Tree) -> None:
     assert await tree.parse() == Parsed(facts={}, failures=())
     assert tree.containers.asked == []
-
-
-async def test_a_shell_escape_can_neither_write_nor_reach_a_network_nor_be_root(tree: Tree, registry_url: str) -> None:
-    port = registry_url.rpartition(":")[2]
-    connect = f"import socket; socket.create_connection(('127.0.0.1', {port}), 2)"
-    attempts = {
-        "tree": "touch /tree/SPECS/one/x && echo yes || echo no",
-        "own": "touch /slipway/x && echo yes || echo no",
-        "root": "touch /usr/x && echo yes || echo no",
-        "file": "(echo x > /tmp/x) && cat /tmp/x || echo no",
-        "net": f'python3 -c \\"{connect}\\" && echo yes || echo no',
-        "uid": "id -u",
-        "home": "ls ~ > /dev/null && echo yes || echo no",
-        "env": "echo ${DOCKER_HOST:-none}",
-    }
-    more = "\n".join(f"Requires: {name}-%({command} 2>/dev/null)" for name, command in attempts.items())
-    requires = (await tree.facts(tree.add("one", more.replace('\\"', '"'))))["binaries"][0]["requires"]
-    expected = dict.fromkeys(attempts, "no") | {"uid": "65534", "env": "none"}
-    assert set(requires) == {f"{name}-{answer}" for name, answer in expected.items()}
-    assert sorted(path.name for path in tree.folder.rglob("*")) == ["SPECS", "one", "one.spec"]
-
-
-async def test_a_shell_escape_cannot_answer_for_another_spec(tree: Tree) -> None:
-    forged = json.dumps({"spec": "SPECS/two/two.spec", "facts": {"name": "forged"}})
-    shell = f"for fd in /proc/1/fd/* /proc/$PPID/fd/*; do echo '{forged}' > $fd; done 2>/dev/null; echo done"
-    tree.add("one", f"Requires: %({shell})")
-    path = tree.add("two")
-    assert (await tree.facts(path))["name"] == "two"
-
-
-@pytest.mark.parametrize(
-    ("more", "message"),
-    [
-        ("Requires: x%{lua: while true do end}", "not parsed after 1 seconds"),
-        ("Requires: x%(sleep 60)", "not parsed after 1 seconds"),
-        ("%{lua: local t = {} while true do t[#t + 1] = string.rep('x', 90000000) end}", "memory"),
-        ("%{lua: while true do io.stderr:write(string.rep('x', 1000000)) end}", "too much output"),
-        ("%define bomb() %{bomb}%{bomb}\n%{bomb}", "recursion"),
-        ("%{lua: os.exit(0)}", "exit not permitted"),
-        ("Requires: x%(kill -9 $PPID)", "without a word"),
-    ],
-)
-async def test_a_hostile_spec_is_ended_and_the_others_are_read(tree: Tree, more: str, message: str) -> None:
-    tree.add("bad", more)
-    path = tree.add("good")
-    began = time.monotonic()
-    parsed = await tree.parse(seconds=1 if "1 seconds" in message else 10)
-    assert time.monotonic() - began < 10
-    assert path in parsed.facts
-    (failure,) = parsed.failures
-    assert message in str(failure)
-
-
-async def test_a_spec_above_the_size_limit_is_not_even_read(tree: Tree) -> None:
-    path = tree.add("one", "#" * (5 << 20))
-    assert (await tree.refusal()).message == "this spec is too large"
-    assert tree.containers.asked == []
-    assert path == "SPECS/one/one.spec"
 
 
 async def test_a_macro_file_that_does_not_load_refuses_the_order(tree: Tree) -> None:

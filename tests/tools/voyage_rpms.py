@@ -31,6 +31,8 @@ cd %{buildroot}
 mkdir -p etc/ld.so.conf.d usr/bin usr/sbin usr/lib64 usr/lib/rpm usr/share/doc/tool var/log/tool var/cache/tool tmp
 for name in bin sbin lib lib64; do ln -s usr/$name $name; done
 printf 'ID=voyage\nVERSION_ID=1.0\nNAME=Voyage\n' > usr/lib/os-release
+printf 'root:x:0:0::/root:/bin/sh\npilot:x:7:8::/:/bin/sh\n' > etc/passwd
+printf 'root:x:0:\ncrew:x:8:\n' > etc/group
 cp /sbin/ldconfig usr/bin/tool
 cp /sbin/ldconfig usr/bin/suid
 ln usr/bin/tool usr/bin/tool-1.0
@@ -49,18 +51,20 @@ done
 /sbin
 /lib
 /lib64
+/etc/passwd
+/etc/group
 %dir /etc/ld.so.conf.d
 %dir /usr/lib/rpm
 %dir %attr(1777, root, root) /tmp
 /usr/lib/os-release
 %files tool
 %caps(cap_net_raw=ep) /usr/bin/tool
-/usr/bin/tool-1.0
+%caps(cap_net_raw=ep) /usr/bin/tool-1.0
 %attr(4755, root, root) /usr/bin/suid
 %doc /usr/share/doc/tool/README
 %lang(de) /usr/share/locale/de/LC_MESSAGES/tool.mo
 %lang(fr) /usr/share/locale/fr/LC_MESSAGES/tool.mo
-%dir %attr(0750, 7, 8) /var/log/tool
+%dir %attr(0750, pilot, crew) /var/log/tool
 %dir /var/cache/tool
 %files shell
 /usr/bin/sh

@@ -42,12 +42,15 @@ if not release then
     os.exit(1)
 end
 
--- One line of text for each, sorted: lyaml writes the keys of a table in any order.
+-- The repository of the channel, and the one that an image is pinned to. One line of text for each repository,
+-- sorted: lyaml writes the keys of a table in any order.
 local known = {}
-for name, settings in pairs(read(root .. "/etc/yum.repos.d/skiff.repo", repositories) or {}) do
-    local state = settings.enabled == "0" and "disabled" or "enabled"
-    local trust = settings.gpgcheck == "1" and "checked" or "unchecked"
-    table.insert(known, name .. " (" .. state .. ", " .. trust .. ") " .. (settings.baseurl or "nowhere"))
+for _, file in ipairs { "skiff.repo", "skiff-release.repo" } do
+    for name, settings in pairs(read(root .. "/etc/yum.repos.d/" .. file, repositories) or {}) do
+        local state = settings.enabled == "0" and "disabled" or "enabled"
+        local trust = settings.gpgcheck == "1" and "checked" or "unchecked"
+        table.insert(known, name .. " (" .. state .. ", " .. trust .. ") " .. (settings.baseurl or "nowhere"))
+    end
 end
 table.sort(known)
 

@@ -10,37 +10,35 @@
 #
 # SPEC, EPOCH, ARCH and JOBS come as environment. Exit codes: 80 a missing program, 81 the build root, 82 the build.
 set -Eeuo pipefail
-shopt -s nullglob
+shopt -s extglob nullglob
 readonly builder=1000
-readonly dnf=(dnf --config /in/order/dnf.conf --releasever stage0 --quiet --assumeyes)
 mkdir -p /facts /out
 
-# Own packages take the place of the toolchain's namesakes, whatever their versions. What the spec asks for becomes the
-# dependencies of one package: rpm answers whether all of it is there, and only if not is dnf asked.
+# What the spec asks for becomes the dependencies of one package: rpm answers whether all of it is there, and only if
+# not is dnf asked. Own packages take the place of the toolchain's namesakes, whatever their versions.
 build_root() {
     if [ "$(rpm --eval %_target_cpu)" != "$ARCH" ]; then
         echo "this engine builds for $(rpm --eval %_target_cpu), not for $ARCH"
         return 1
     fi
-    if [ -n "$(namesakes)" ]; then
-        "${dnf[@]}" distro-sync
-    fi
     rpmbuild -bb --quiet --define '_topdir /build/requires' --define '_rpmfilename requires.rpm' \
         /in/order/build-requires.spec
-    local wish=/build/requires/RPMS/requires.rpm
-    if ! rpm --install --test "$wish" > /dev/null 2>&1; then
-        "${dnf[@]}" install "$wish"
+    local wish=/build/requires/RPMS/requires.rpm own
+    mapfile -t own < <(namesakes)
+    if [ ${#own[@]} -gt 0 ] || ! rpm --install --test "$wish" > /dev/null 2>&1; then
+        dnf --config /in/order/dnf.conf --releasever stage0 --quiet --assumeyes install "$wish" "${own[@]}"
         rpm --erase slipway-build-requires 2> /dev/null
     fi
     rm -r /build/requires
     rpm -qa --qf '%{NEVRA} %{SHA256HEADER}\n' | sort > /facts/packages
 }
 
-# Names that are installed and that own packages have too.
+# Files of own packages whose names are installed.
 namesakes() {
-    local own=(/in/repositories/*/*.rpm)
+    local own=(/in/repositories/*/!(*.src).rpm)
     if [ ${#own[@]} -gt 0 ]; then
-        comm -12 <(rpm -qp --qf '%{NAME}\n' "${own[@]}" | sort -u) <(rpm -qa --qf '%{NAME}\n' | sort -u)
+        paste -d ' ' <(rpm -qp --qf '%{NAME}\n' "${own[@]}") <(printf '%s\n' "${own[@]}") | sort |
+            join -o 1.2 - <(rpm -qa --qf '%{NAME}\n' | sort -u)
     fi
 }
 
@@ -79,7 +77,7 @@ refused_forks() {
     cat /sys/fs/cgroup/pids.events /sys/fs/cgroup/pids/pids.events 2> /dev/null | sed -n 's/^max //p' > /facts/refused
 }
 
-for program in comm dnf find rpmbuild setpriv sort tar; do
+for program in dnf find join rpmbuild setpriv sort; do
     if ! command -v $program > /dev/null; then
         echo "$program: not in the build root"
         exit 80
