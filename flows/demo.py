@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from flows import watching
@@ -79,7 +80,7 @@ async def _demo(settings: Settings, tree: Path) -> None:
 async def _first_release(tools: Tools, story: Story) -> None:
     """The head of stable, released now if it is not yet; the poller finds it, as it finds every lost event."""
     head = await fetch_head(tools, tools.settings.branch)
-    start = time.monotonic()
+    start, since = time.monotonic(), tools.now()
     note = await recorded(tools, head)
     if note is not None and note.state.final:
         _chapter(f"3. {head[:12]} is released already: {_told(note)}")
@@ -87,7 +88,7 @@ async def _first_release(tools: Tools, story: Story) -> None:
         _chapter(f"3. the first release, from nothing: {head[:12]}")
         async with orchestrator() as prefect:
             await prefect.start(POLL, key=f"demo:{head}:{int(time.time())}", parameters={})
-        await _until_ended(tools, head)
+        await _until_ended(tools, head, since=since)
     await _until_promoted(tools, head)
     story.timed("first release, promoted to stable", start)
 
@@ -102,10 +103,10 @@ async def _merge(tools: Tools, tree: Path, story: Story) -> None:
     """What a maintainer does: clone, apply, push. The repository's own hook carries the event."""
     patch = _patch(tree)
     _chapter(f"5. a merge to stable: {_subject(patch)}")
-    start = time.monotonic()
+    start, since = time.monotonic(), tools.now()
     await asyncio.to_thread(_push, tools, patch)
     head = await fetch_head(tools, tools.settings.branch)
-    await _until_ended(tools, head)
+    await _until_ended(tools, head, since=since)
     story.timed("merge, released to edge", start)
     await _until_promoted(tools, head)
     story.timed("merge, promoted to stable", start)
@@ -127,9 +128,9 @@ def _push(tools: Tools, patch: Path) -> None:
             raise Broken(f"{' '.join(words[:2])} failed", got=done.stderr.strip())
 
 
-async def _until_ended(tools: Tools, commit: str) -> None:
+async def _until_ended(tools: Tools, commit: str, *, since: datetime) -> None:
     """Show the run's progress until the commit's note says how it ended; a bad end is an error with its reason."""
-    watch = watching.Watch(tools.settings.folder / "progress", commit)
+    watch = watching.Watch(tools.settings.folder / "progress", commit, since=since)
     with watch:
         note = await _await(
             lambda: recorded(tools, commit), lambda found: found is not None, watch.show, what=commit[:12]

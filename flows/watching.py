@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 
@@ -15,8 +16,9 @@ from tasks.progress import Snapshot, read_one
 class Watch:
     """Follows the progress file of one commit; `show` is called again and again while the `with` block runs."""
 
-    def __init__(self, folder: Path, commit: str) -> None:
+    def __init__(self, folder: Path, commit: str, *, since: datetime) -> None:
         self._folder = folder
+        self._since = since  # an earlier attempt at the same commit left its file behind
         self._commit = commit
         self._told: set[str] = set()
         self._live = Progress(
@@ -38,7 +40,7 @@ class Watch:
     def show(self) -> None:
         """Read the file and bring the screen up to date; each finished stage and package is told once, as a line."""
         found = read_one(self._folder / f"{self._commit}.json")
-        if found is None:
+        if found is None or found.run.started_at < self._since:
             return
         self._tell(found)
         run = found.run

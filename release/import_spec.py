@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from release.debian import Control, Kind, PackedFile
@@ -11,13 +11,13 @@ from release.debian import Control, Kind, PackedFile
 # The package of ours that brings the root's symlinks, /etc/passwd and the rest of what Debian's scripts would make.
 FILESYSTEM = "stage0-filesystem"
 # What Debian's postinst scripts would make with update-alternatives, as files of the package itself.
-ALTERNATIVES: Mapping[str, Mapping[str, str]] = {
-    "automake": {"usr/bin/aclocal": "aclocal-1.16", "usr/bin/automake": "automake-1.16"},
+_ALTERNATIVES: Mapping[str, Mapping[str, str]] = {
     "debianutils": {"usr/bin/which": "which.debianutils"},
     "g++": {"usr/bin/c++": "g++"},
     "gawk": {"usr/bin/awk": "gawk"},
     "gcc": {"usr/bin/cc": "gcc"},
 }
+_VERSIONED = re.compile(r"(?P<link>usr/bin/(aclocal|automake))-[\d.]+\Z")
 _DOCUMENTATION = re.compile(r"usr/share/(doc|info|man)/")
 _TRANSLATION = re.compile(r"usr/share/(?:locale|man)/(?P<language>[a-z]{2,3}(_[A-Z]{2})?)[./@]")
 # As Fedora's glibc does: whoever installs a library, ldconfig runs once at the end, and specs need no script for it.
@@ -36,6 +36,13 @@ class Imported:
     control: Control
     files: tuple[PackedFile, ...]
     provides: tuple[str, ...] = ()
+
+
+def alternatives(package: str, paths: Iterable[str]) -> dict[str, str]:
+    """The links that a package gets beside its own `paths`: path to target."""
+    versioned = (_VERSIONED.match(path) for path in paths)
+    found = {match["link"]: match[0].rpartition("/")[2] for match in versioned if match}
+    return {**found, **_ALTERNATIVES.get(package, {})}
 
 
 def file_list(imported: Imported) -> str:

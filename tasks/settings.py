@@ -158,7 +158,7 @@ def prefect_environment(settings: Settings) -> dict[str, str]:
 
 
 def use_prefect(settings: Settings) -> None:
-    """Put Prefect's settings into this process's environment; before prefect is imported, because it reads them then."""
+    """Put Prefect's settings into this process's environment; before prefect is imported, which reads them once."""
     os.environ.update(prefect_environment(settings))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from urllib.parse import unquote
 from release.errors import Broken, Misconfigured, Refused
 from release.toolchain import LockedPackage
 from release.tools.process import Completed, failed, run
+from release.tools.store import digest_of_file
 
 _SECONDS = 600.0
 # One line of --print-uris: the URI, the file name with `:` as %3a, the size, the hash that ForceHash asks for.
@@ -72,7 +72,7 @@ class Apt:
         wrong = await asyncio.to_thread(_unequal, {package: wanted[package] for package in missing})
         for package, got in wrong.items():
             wanted[package].unlink(missing_ok=True)
-            raise Refused("not the package of the lock", where=package.name, got=got, expected=package.sha256)
+            raise Refused("not the package of the lock", where=package.name, got=got, expected=f"sha256:{package.sha256}")
         return tuple(wanted.values())
 
     async def _refresh(self) -> None:
@@ -106,17 +106,9 @@ def _made(folder: Path) -> Path:
 
 
 def _unequal(wanted: Mapping[LockedPackage, Path]) -> dict[LockedPackage, str]:
-    """Those whose file has another hash than the lock says, and which."""
-    found = {package: _sha256(path) for package, path in wanted.items()}
-    return {package: sha256 for package, sha256 in found.items() if sha256 != package.sha256}
-
-
-def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as content:
-            return hashlib.file_digest(content, "sha256").hexdigest()
-    except FileNotFoundError:
-        return "no file"
+    """Those whose file has another digest than the lock says, and which."""
+    found = {package: digest_of_file(path) if path.exists() else "no file" for package, path in wanted.items()}
+    return {package: digest for package, digest in found.items() if digest != f"sha256:{package.sha256}"}
 
 
 def _unresolved(done: Completed, seeds: Sequence[str]) -> Broken | Misconfigured:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shutil
 import tempfile
@@ -102,6 +103,7 @@ class Builder:
         `BuildFailed` with the log when the spec cannot be built, or what it asks for not be installed; `Exceeded`,
         with the log too, for a limit; `Broken` when scratch space or the engine failed.
         """
+        await asyncio.to_thread(self._scratch.mkdir, parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self._scratch, prefix="build-") as folder, as_file(_SCRIPT) as script:
             work = Path(folder)
             _write_order(order, work / "order")
@@ -195,6 +197,7 @@ def _check(ended: Ended, order: BuildOrder, facts: Path) -> None:
 
 def _output(ended: Ended, work: Path, out: Path) -> BuildOutput:
     facts = work / "facts"
+    out.mkdir(parents=True, exist_ok=True)
     made = [Path(shutil.move(path, out / path.name)) for path in sorted((work / "out").glob("*.rpm"))]
     installed = (line.split() for line in (facts / "packages").read_text().splitlines())
     return BuildOutput(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from release.debian import Control, Kind, PackedFile, merged, parse_control
 from release.errors import Refused
-from release.import_spec import ALTERNATIVES, Imported
+from release.import_spec import Imported, alternatives
 from release.tools.process import run
 from release.tools.store import disk_errors
 
@@ -51,7 +51,7 @@ def _lay_out(archive: bytes, name: str, root: Path) -> tuple[PackedFile, ...]:
                 found[path] = _packed(member, path)
     if name == "ca-certificates":
         found[_BUNDLE] = _bundle(root)
-    for path, target in ALTERNATIVES.get(name, {}).items():
+    for path, target in alternatives(name, found).items():
         (root / path).symlink_to(target)
         found[path] = PackedFile(path=path, kind=Kind.SYMLINK, mode=0o777, owner="root", group="root")
     return tuple(found[path] for path in sorted(found))

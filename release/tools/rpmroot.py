@@ -112,15 +112,21 @@ def manifests(packages: Iterable[Described]) -> tuple[str, str]:
 
 
 def rest(folder: Path) -> None:
-    """Write the rpm database anew, so that equal content is equal bytes, and drop what only a running rpm needs."""
+    """Write the rpm database anew and drop what only a running rpm needs.
+
+    Equal content becomes equal bytes whatever happened before, and the copy has no write-ahead log, which nobody could
+    open on a read-only file system (sqlite.org/wal.html, "Read-Only Databases").
+    """
     path = folder / "rpmdb.sqlite"
     if not path.is_file():
         raise Broken(
             "rpm left no sqlite database", where=str(folder), hint="the toolchain's rpm needs %_db_backend sqlite"
         )
+    fresh = folder / "fresh"
     with closing(sqlite3.connect(path)) as database:
-        database.execute("PRAGMA journal_mode=DELETE")
-        database.execute("VACUUM")
+        database.execute("VACUUM INTO ?", (str(fresh),))
+    fresh.chmod(0o644)
+    fresh.replace(path)
     for leftover in ("rpmdb.sqlite-wal", "rpmdb.sqlite-shm", ".rpm.lock"):
         (folder / leftover).unlink(missing_ok=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import tarfile
 import tempfile
 from importlib.resources import as_file, files
@@ -35,6 +36,7 @@ async def make_toolchain_image(containers: Containers, *, rpms: Path, digest: st
     name = toolchain_image(digest)
     if await containers.has_image(name):
         return name
+    await asyncio.to_thread(scratch.mkdir, parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=scratch, prefix="toolchain-") as folder, as_file(_SCRIPT) as script:
         await _bare_image(containers, Path(folder))
         reads = {"/usr": Path("/usr"), "/in/rpms": rpms, "/in/root.sh": script}

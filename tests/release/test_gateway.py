@@ -41,6 +41,12 @@ def test_a_moving_name_that_the_newest_snapshot_lacks_is_not_answered_with_an_ol
     assert "x86_64/repodata/repomd.xml.asc" not in routes([unsigned, snapshot("monday")])
 
 
+def test_todays_blob_wins_where_two_days_share_a_name() -> None:
+    path = "x86_64/Packages/z/1234/zlib-1.0-1.x86_64.rpm"
+    rebuilt = {**snapshot("tuesday"), path: blob("rebuilt")}
+    assert routes([rebuilt, snapshot("monday")])[path].digest == blob("rebuilt").digest
+
+
 def test_only_the_last_snapshots_are_served() -> None:
     days = [f"day{number}" for number in range(SNAPSHOTS + 1)]
     channel = routes(snapshot(day) for day in days)

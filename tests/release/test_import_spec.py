@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from release.debian import Control, Kind, PackedFile
-from release.import_spec import Imported, file_list, spec_text
+from release.import_spec import Imported, alternatives, file_list, spec_text
 
 TOOL = Control(
     name="tool",
@@ -90,9 +90,9 @@ def test_only_the_package_of_ldconfig_has_triggers() -> None:
         (packed("usr/share/doc/a/copyright"), '%license %attr(0644, root, root) "/usr/share/doc/a/copyright"'),
         (packed("usr/share/doc/a/README"), '%doc %attr(0644, root, root) "/usr/share/doc/a/README"'),
         (packed("usr/share/man/man1/a.1.gz"), '%doc %attr(0644, root, root) "/usr/share/man/man1/a.1.gz"'),
-        (packed("usr/share/man/de/man1/a.1.gz"), '%lang(de) %doc %attr(0644, root, root) "/usr/share/man/de/man1/a.1.gz"'),
+        (packed("usr/share/man/de/a.1"), '%lang(de) %doc %attr(0644, root, root) "/usr/share/man/de/a.1"'),
         (packed("usr/share/locale/pt_BR/x.mo"), '%lang(pt_BR) %attr(0644, root, root) "/usr/share/locale/pt_BR/x.mo"'),
-        (packed("usr/share/locale/ca@valencia/x"), '%lang(ca) %attr(0644, root, root) "/usr/share/locale/ca@valencia/x"'),
+        (packed("usr/share/locale/ca@val/x"), '%lang(ca) %attr(0644, root, root) "/usr/share/locale/ca@val/x"'),
         (packed("usr/share/locale/locale.alias"), '%attr(0644, root, root) "/usr/share/locale/locale.alias"'),
         (packed("usr/bin/["), '%attr(0644, root, root) "/usr/bin/[[]"'),
         (packed("usr/a*b?c{d,e}"), '%attr(0644, root, root) "/usr/a[*]b[?]c[{]d,e}"'),
@@ -101,3 +101,21 @@ def test_only_the_package_of_ldconfig_has_triggers() -> None:
 )  # fmt: skip
 def test_lists_a_path_with_its_owner_its_mode_and_its_kind(file: PackedFile, said: str) -> None:
     assert line(file) == said
+
+
+def test_debians_alternatives_are_links_of_the_package() -> None:
+    assert alternatives("gawk", ["usr/bin/gawk"]) == {"usr/bin/awk": "gawk"}
+    assert alternatives("tool", ["usr/bin/gawk"]) == {}
+
+
+def test_alternatives_of_a_versioned_program_follow_its_version() -> None:
+    paths = [
+        "usr/bin/aclocal-1.16",
+        "usr/bin/automake-1.16",
+        "usr/share/aclocal-1.16/x.m4",
+        "usr/share/man/aclocal-1.16",
+    ]
+    assert alternatives("automake", paths) == {
+        "usr/bin/aclocal": "aclocal-1.16",
+        "usr/bin/automake": "automake-1.16",
+    }

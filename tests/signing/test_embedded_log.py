@@ -162,16 +162,17 @@ def test_a_full_disk_refuses_the_entry_and_spoils_none(path: Path, log: Log) -> 
     size = path.stat().st_size
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 10, limits[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 3000, limits[1]))
     try:
         for _ in range(2):
             with pytest.raises(Broken, match="cannot be written"):
-                log.append(b"too much")
+                log.append(b"too much" * 1000)  # 3,000 bytes of it reach the disk
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, before)
     assert log.append(b"next").index == kept.index + 1
-    assert reopened(path).root == naive_root([GENESIS, b"kept", b"next", b"one more"])
+    log.append(b"another")
+    assert reopened(path).root == naive_root([GENESIS, b"kept", b"next", b"another", b"one more"])
 
 
 def test_what_a_failed_write_left_behind_a_shorter_entry_is_cut_off(path: Path, log: Log) -> None:
@@ -190,10 +191,15 @@ def test_threads_get_indexes_of_their_own_and_proofs_that_hold(path: Path, log: 
             answers[entry] = log.append(entry)
 
     threads = [threading.Thread(target=append, args=(number,)) for number in range(8)]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+    finally:
+        sys.setswitchinterval(interval)
     assert sorted(each.index for each in answers.values()) == list(range(1, 201))
     for entry, answer in answers.items():
         assert root_from(leaf_hash(entry), answer.index, answer.size, list(answer.hashes)) == answer.root

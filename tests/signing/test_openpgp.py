@@ -190,6 +190,18 @@ async def test_a_batch_with_a_bad_file_changes_no_file(signer: RpmSigner, rpms: 
     assert {path.name for path in rpms[0].parent.iterdir()} == {path.name for path in before}
 
 
+async def test_an_rpmsign_that_says_yes_and_does_nothing_is_found_out(
+    signer: RpmSigner, rpms: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lazy = tmp_path / "bin" / "rpmsign"
+    lazy.parent.mkdir()
+    lazy.write_text("#!/bin/sh\nexit 0\n")
+    lazy.chmod(0o755)
+    monkeypatch.setitem(process.BASE_ENVIRONMENT, "PATH", f"{lazy.parent}:{process.BASE_ENVIRONMENT['PATH']}")
+    with pytest.raises(Refused, match="not signed by this key"):
+        await signer.sign_rpms(rpms)
+
+
 async def test_a_key_that_is_missing_needs_a_person(tmp_path: Path, home: Path, rpms: list[Path]) -> None:
     with pytest.raises(Misconfigured, match="no key to sign") as error:
         await find_key(tmp_path / "missing")

@@ -63,7 +63,7 @@ async def test_imports_what_it_resolved_and_finds_it_again(home: Path, package: 
 async def test_refuses_a_download_that_is_not_what_the_lock_says(
     apt: Apt, package: LockedPackage, tmp_path: Path
 ) -> None:
-    with pytest.raises(Refused, match=r"hostname: not the package of the lock[^$]*expected: a{64}"):
+    with pytest.raises(Refused, match=r"hostname: not the package of the lock[^$]*expected: sha256:a{64}"):
         await apt.download([replace(package, sha256="a" * 64)], tmp_path)
     assert not inside(tmp_path)
 

@@ -193,7 +193,15 @@ def test_a_file_of_more_than_eight_gibibytes_says_so_in_an_extended_header() -> 
         assert first and first.size == 9 << 30
 
 
-@pytest.mark.parametrize("length", range(80, 1100, 7))
+@pytest.mark.parametrize("length", [99, 100, 120, 155, 156, 200])
+def test_a_long_folder_never_has_an_empty_name_in_its_header(length: int) -> None:
+    header = encode(Member(name=b"d" * length + b"/", kind=Kind.FOLDER, mode=0o755))
+    assert header[-512:][0:1] == b"d"
+    with tarfile.open(fileobj=io.BytesIO(header + bytes(1024))) as tar:
+        assert tar.getnames() == ["d" * length]
+
+
+@pytest.mark.parametrize("length", [99, 100, 101, *range(980, 1000)])
 def test_the_length_of_an_extended_record_counts_itself(length: int) -> None:
     header = encode(Member(name=b"l", kind=Kind.SYMLINK, mode=0o777, link=b"x" * length))
     with tarfile.open(fileobj=io.BytesIO(header + bytes(1024))) as tar:
@@ -234,6 +242,17 @@ def test_a_file_that_changes_while_it_is_read_is_an_error(tmp_path: Path, deed: 
     with pytest.raises(Broken, match="changed while it was packed") as caught:
         pack(tmp_path, Meddler(deeds[deed]), epoch=EPOCH)
     assert caught.value.where == str(path)
+
+
+def test_a_file_that_changes_between_its_header_and_its_content_is_an_error(tmp_path: Path) -> None:
+    class Early(Memory):
+        def write(self, content: bytes) -> None:
+            super().write(content)
+            os.truncate(tmp_path / "file", 20)
+
+    (tmp_path / "file").write_bytes(b"0123456789")
+    with pytest.raises(Broken, match="changed while it was packed"):
+        pack(tmp_path, Early(), epoch=EPOCH)
 
 
 def test_a_file_that_vanishes_is_an_error(tmp_path: Path) -> None:

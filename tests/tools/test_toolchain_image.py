@@ -61,14 +61,14 @@ async def test_what_debians_scripts_would_make_is_there(containers: Containers, 
         echo 'a b' | awk '{print $2}'
         which sh
         perl -e 'use strict; use POSIX; print "perl\\n"'
-        id -un; id -un 65532
+        id -un; automake --version > /dev/null; aclocal --version > /dev/null
         grep -c BEGIN /etc/ssl/certs/ca-certificates.crt | grep -q '^[0-9][0-9]' && echo certificates
         dnf --version | head -1 | cut -d. -f1
         ls -d /usr/lib/python3.*/__pycache__ > /dev/null && echo compiled
         ldconfig -p | grep -q /lib/x86_64-linux-gnu/libc.so.6 && echo cached
     """
     found = await said(containers, world, script)
-    assert found == ["b", "/usr/bin/sh", "perl", "root", "nonroot", "certificates", "4", "compiled", "cached"]
+    assert found == ["b", "/usr/bin/sh", "perl", "root", "certificates", "4", "compiled", "cached"]
 
 
 async def test_it_is_nobodys_distribution_yet(containers: Containers, world: ToolchainWorld) -> None:
