@@ -14,13 +14,11 @@ from flows.fanout import fan_out
 from flows.seen import audit as show
 from release.builds import Build
 from release.errors import Refused
-from release.graph import Graph
 from tasks.audit import AuditReport, PackageAudit, Rebuilt, keep_report, rebuild
-from tasks.bootstrap import bootstrap
-from tasks.build import Bench
+from tasks.bench import Bench, make_bench
 from tasks.detect import previous_release
 from tasks.fetch import fetch_builds, fetch_distro, fetch_head, fetch_snapshot
-from tasks.prepare import parse, prepare
+from tasks.prepare import prepare
 from tasks.settings import read_settings
 from tasks.wiring import Tools, open_tools
 
@@ -53,10 +51,7 @@ async def _audit(tools: Tools) -> AuditReport:
         raise Refused("there is no release to audit", hint="push a commit to the stable branch first")
     commit = previous.release.source.commit
     tree = await prepare(tools, commit)
-    arch = tree.distro.arches[0]
-    toolchain = await bootstrap(tools, tree, arch=arch)
-    graph = Graph.of(await parse(tools, tree, image=toolchain.image, arch=arch), toolchain.binaries)
-    bench = Bench(tree, toolchain, graph, arch=arch, invocation=str(runtime.flow_run.id or commit))
+    bench = await make_bench(tools, tree, invocation=str(runtime.flow_run.id or commit))
     snapshot = await fetch_snapshot(tools, distro.rpms_repository, previous.release.snapshot.digest)
     published = {build.package: build for build in await fetch_builds(tools, distro.rpms_repository, snapshot)}
     packages = await _rebuild_all(tools, bench, published)

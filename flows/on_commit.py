@@ -14,17 +14,16 @@ from release.aliases import ReleaseRef
 from release.commits import CommitNote, End
 from release.digests import canonical_json
 from release.errors import Broken, Error, Refused
-from release.graph import Graph
 from release.plan import Plan
 from release.releases import Release, SourceCommit, Trust
 from release.status import BuildState, BuildStatus
 from signing.policy import Trust as SignerTrust
 from tasks.assemble import Assembled, assemble, stock
-from tasks.bootstrap import bootstrap
-from tasks.build import Bench, Built, build, key_of, reuse
+from tasks.bench import Bench, make_bench
+from tasks.build import Built, build, key_of, reuse
 from tasks.detect import Previous, changes_since, ended_already, previous_release
 from tasks.follow import follow
-from tasks.prepare import Tree, parse, prepare
+from tasks.prepare import Tree, prepare
 from tasks.progress import Progress, new_run
 from tasks.promote import promote
 from tasks.publish import PublishedSnapshot, publish_release, publish_snapshot
@@ -83,7 +82,7 @@ async def _release(tools: Tools, commit: str, progress: Progress) -> CommitNote:
         tree = await prepare(tools, commit)
         previous = await previous_release(tools, tree.distro)
     with progress.stage("toolchain"):
-        bench = await _bench(tools, tree)
+        bench = await make_bench(tools, tree, invocation=str(runtime.flow_run.id or commit))
     with progress.stage("plan"):
         plan = await _plan(tools, bench, previous, progress)
     if previous and not plan.steps and not plan.images:
@@ -107,14 +106,6 @@ async def _release(tools: Tools, commit: str, progress: Progress) -> CommitNote:
         await _enter_first_channel(tools, tree, reference)
     await seen.release(reference, built, images, progress)
     return CommitNote(state=End.RELEASED, release=reference)
-
-
-async def _bench(tools: Tools, tree: Tree) -> Bench:
-    arch = tree.distro.arches[0]
-    toolchain = await bootstrap(tools, tree, arch=arch)
-    packages = await parse(tools, tree, image=toolchain.image, arch=arch)
-    graph = Graph.of(packages, toolchain.binaries)
-    return Bench(tree, toolchain, graph, arch=arch, invocation=str(runtime.flow_run.id or tree.commit.sha))
 
 
 async def _plan(tools: Tools, bench: Bench, previous: Previous | None, progress: Progress) -> Plan:

@@ -69,7 +69,7 @@ class Accounts:
 
     def with_users(self, users: Iterable[User]) -> Accounts:
         """Add users with their groups. `Refused` for a name or number that is taken and for an unknown group; a user
-        that is there with the same number stays as its package made it."""
+        that is there with the same number keeps its package's lines, and gets the home that the definition wants."""
         accounts = self
         for user in users:
             accounts = accounts._with_user(user)
@@ -78,17 +78,19 @@ class Accounts:
     def _with_user(self, user: User) -> Accounts:
         taken = {line[0]: int(line[2]) for line in _lines(self.passwd)}
         if taken.get(user.name) == user.uid:
-            return self
+            return self._with_home(user)
         _refuse_taken(user.name, user.uid, taken, what="user")
         own = () if user.primary_group else (Group(name=user.name, gid=user.uid),)
-        grown = self.with_groups(own)
-        gid = _gid(grown.group, user.primary_group or user.name)
+        group = self.with_groups(own).group
+        gid = _gid(group, user.primary_group or user.name)
         line = f"{user.name}:x:{user.uid}:{gid}:{user.name}:{user.home}:{user.startup_command}\n"
-        return Accounts(
-            passwd=self.passwd + line,
-            group=_with_member(grown.group, user),
-            homes=(*self.homes, Home(path=user.home, uid=user.uid, gid=gid)),
-        )
+        grown = Accounts(passwd=self.passwd + line, group=_with_member(group, user), homes=self.homes)
+        return grown._with_home(user)
+
+    def _with_home(self, user: User) -> Accounts:
+        gid = next(int(line[3]) for line in _lines(self.passwd) if line[0] == user.name)
+        home = Home(path=user.home, uid=user.uid, gid=gid)
+        return Accounts(passwd=self.passwd, group=self.group, homes=(*self.homes, home))
 
 
 def _lines(text: str) -> list[list[str]]:

@@ -65,7 +65,7 @@ class About:
     version: str
     vendor: str
     url: str
-    licenses: str
+    licenses: str | None = None
     source: str | None = None
     revision: str | None = None
     end_of_life: str | None = None

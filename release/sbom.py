@@ -84,7 +84,7 @@ def spdx_document(
                 for source in sorted(built[package.digest].sources, key=lambda source: source.digest)
             ),
         ],
-        "hasExtractedLicensingInfos": _extracted([about.licenses, *(package.license for package in ordered)]),
+        "hasExtractedLicensingInfos": _extracted([about.licenses or "", *(package.license for package in ordered)]),
     }
     namespace = f"{naming.identity}/sbom/{hex_of(digest_of_json(body))}"
     return canonical_json({**body, "documentNamespace": namespace})
@@ -97,7 +97,7 @@ def _image_package(image: ArchImage, about: About, naming: Naming) -> dict[str, 
         **_package(_IMAGE, about.title, about.version, image.manifest.digest),
         "supplier": f"Organization: {about.vendor}",
         "primaryPackagePurpose": "CONTAINER",
-        "licenseDeclared": license_expression(about.licenses),
+        "licenseDeclared": license_expression(about.licenses or ""),
         "externalRefs": [_purl(f"pkg:oci/{name}@{quote(image.manifest.digest, safe='')}?{query}")],
     }
 
@@ -160,7 +160,7 @@ def license_expression(text: str) -> str:
     Old tags ("GPLv2+ and BSD") are not translated: a wrong licence is worse than a foreign one.
     """
     text = text.strip()
-    if not text:
+    if text in ("", _NONE):
         return _NONE
     try:
         expression = canonicalize_license_expression(text)

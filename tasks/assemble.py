@@ -26,7 +26,7 @@ from release.tools.rootfs import RootAssembler
 from signing.attestations import sbom_statement, signature_statement
 from signing.policy import Role
 from signing.statements import SIGNATURE, SPDX
-from tasks.build import Bench
+from tasks.bench import Bench
 from tasks.builds import pull_rpms
 from tasks.publish import PublishedSnapshot, blob_url
 from tasks.sign import Claim, proofs_of, sign

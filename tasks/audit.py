@@ -14,7 +14,8 @@ from release.builds import Build
 from release.instants import Instant
 from release.records import from_bytes, to_bytes
 from release.tools.rpm_headers import header_digests
-from tasks.build import Bench, run_build
+from tasks.bench import Bench
+from tasks.build import run_build
 
 if TYPE_CHECKING:
     from release.distro import Distro

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from release import oci
 from release.builds import SOURCE, Build
 from release.digests import hex_of
-from release.graph import Graph
+from release.errors import Refused
 from release.plan import build_key, interface_digest
 from release.specs import Package
 from release.tools.builder import BuildFailed, BuildOrder, BuildOutput
@@ -24,29 +24,16 @@ from release.tools.sources import check_local
 from signing.attestations import Recipe, Run, provenance_statement
 from signing.policy import Role
 from signing.statements import PROVENANCE, Resource
+from tasks.bench import Bench
 from tasks.builds import find_build, keep_rpms, pull_rpms
 from tasks.publish import blob_url, log_resource, publish_build, publish_log
 from tasks.sign import Claim
 from tasks.verify import signers
 
 if TYPE_CHECKING:
-    from tasks.bootstrap import ToolchainSet
-    from tasks.prepare import Tree
     from tasks.wiring import Tools
 
 BUILD_LIMITS = Limits(memory=8 << 30, scratch=8 << 30, seconds=3600.0)
-
-
-class Bench:
-    """Everything a build of this commit works with. A plain class: Prefect walks through dataclasses."""
-
-    def __init__(self, tree: Tree, toolchain: ToolchainSet, graph: Graph, *, arch: str, invocation: str) -> None:
-        self.tree = tree
-        self.toolchain = toolchain
-        self.graph = graph
-        self.arch = arch
-        self.invocation = invocation
-        self.macros_digest = tree.macros_digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +150,22 @@ async def run_build(
             f"        reproduce it here: slipway build {package.name} --commit {tree.commit.sha[:12]}"
         )
         raise
+
+
+async def collect_inputs(tools: Tools, bench: Bench, name: str) -> dict[str, Path]:
+    """The RPM files that a package's build root may install, from builds that the registry has."""
+    wanted = bench.graph.build_inputs(name)
+    built: dict[str, Built] = {}
+    for each in (package for level in bench.graph.order() for package in level if package in wanted):
+        inputs = {need: built[need] for need in bench.graph.build_inputs(each)}
+        found = await reuse(tools, bench, key_of(bench, each, inputs))
+        if found is None:
+            raise Refused(
+                f"{name} needs {each}, which is not built yet", where=bench.graph.packages[name].spec,
+                hint=f"slipway build {each} first, or let the pipeline release the commit",
+            )  # fmt: skip
+        built[each] = found
+    return await _files(tools, bench, {each: built[each] for each in wanted})
 
 
 async def _files(tools: Tools, bench: Bench, inputs: Mapping[str, Built]) -> dict[str, Path]:

@@ -19,7 +19,7 @@ from signing.policy import Trust as SignerTrust
 from signing.statements import PROVENANCE, SIGNATURE, SPDX
 from tasks.builds import signed_key
 from tasks.closure import unclosed
-from tasks.fetch import fetch_builds, fetch_release, fetch_snapshot
+from tasks.fetch import fetch_builds, fetch_document, fetch_release, fetch_snapshot
 from tasks.sign import proofs_of
 
 if TYPE_CHECKING:
@@ -62,6 +62,27 @@ async def examine(
         baseline=current.tests if current else (),
         passed=(Passed(channel=upstream.channel, at=passed_at),) if upstream and passed_at else (),
     )
+
+
+async def examine_image(tools: Tools, distro: Distro, repository: str, reference: str) -> list[dict[str, str]]:
+    """What is proven about an image by `repository[:tag|@digest]`: signatures of index and manifests, SBOMs."""
+    _, at, digest = reference.partition("@")
+    tag = reference.removeprefix(repository).removeprefix(":") or "latest"
+    index = await fetch_document(tools, repository, digest if at else tag)
+    policy = signers(tools, distro)
+    asked = [
+        (index.digest, SIGNATURE),
+        *((each.digest, kind) for each in index.manifests for kind in (SIGNATURE, SPDX)),
+    ]
+    found = []
+    for subject, kind in asked:
+        proofs = await proofs_of(tools, repository, subject, kind, policy=policy)
+        speaker = policy.speaker_of(kind).identity
+        got = f"{subject[:19]} by {speaker}" if proofs else f"{subject[:19]}: nothing that verifies by {speaker}"
+        found.append(
+            {"what": "sbom" if kind == SPDX else "signature", "verdict": "PASS" if proofs else "FAIL", "got": got}
+        )
+    return found
 
 
 def signers(tools: Tools, distro: Distro) -> SignerPolicy:

@@ -48,10 +48,9 @@ def _add_accounts(path: Path, root: Root) -> None:
         group=group.read_text() if group.exists() else ROOT_GROUP,
     )
     after = before.with_groups(root.groups).with_users(root.users)
-    if after == before:
-        return
-    _put(path, "/etc/passwd", after.passwd.encode(), 0o644)
-    _put(path, "/etc/group", after.group.encode(), 0o644)
+    for name, old, new in (("passwd", before.passwd, after.passwd), ("group", before.group, after.group)):
+        if new != old:
+            _put(path, f"/etc/{name}", new.encode(), 0o644)
     for home in after.homes:
         folder = path / home.path.lstrip("/")
         folder.mkdir(parents=True, exist_ok=True)

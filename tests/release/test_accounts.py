@@ -40,7 +40,12 @@ def test_a_user_can_belong_to_a_group_of_the_definition() -> None:
 
 def test_what_is_there_already_is_left_alone() -> None:
     again = FULL.with_groups([Group(name="wheel", gid=10)]).with_users([User(name="daemon", uid=1)])
-    assert again == FULL
+    assert (again.passwd, again.group) == (FULL.passwd, FULL.group)
+
+
+def test_a_user_that_is_there_still_gets_the_home_that_a_definition_names() -> None:
+    again = FULL.with_users([User(name="daemon", uid=1, home_directory="/srv/daemon")])
+    assert again.homes == (Home(path="/srv/daemon", uid=1, gid=1),)
 
 
 @pytest.mark.parametrize(

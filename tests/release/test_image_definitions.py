@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from release.errors import Misconfigured
 from release.image_definitions import ImageDefinition, Runtime, read_definition
 from release.roots import AddedFile, Root, Script
 
+MANIFESTS = Path(__file__).parents[2] / "manifests"
 PATH = "imageconfigs/base.json"
 # As Azure Linux 3.0 writes its core container: not a key of ours in it.
 CORE = """\
@@ -69,6 +71,12 @@ def refused(text: str | bytes, **more: bytes) -> Misconfigured:
 def test_reads_a_container_image_of_azure_linux_as_it_is() -> None:
     script = Script(name="postinstallscripts/cleanup.sh", content=b"#!/bin/bash\nrm -rf /boot/*\n")
     assert read(CORE) == ImageDefinition(name="Standard", packages=("bash", "dnf"), root=Root(scripts=(script,)))
+
+
+@pytest.mark.parametrize("definition", sorted((MANIFESTS / "imageconfigs").glob("*.json")), ids=lambda path: path.stem)
+def test_reads_the_images_of_our_own_distribution(definition: Path) -> None:
+    found = read_definition(f"imageconfigs/{definition.name}", lambda path: (MANIFESTS / path).read_bytes())
+    assert found.name == definition.stem and "skiff-release" in found.packages
 
 
 def test_reads_a_distroless_image_of_azure_linux_as_it_is() -> None:

@@ -127,6 +127,7 @@ def test_a_licence_in_other_words_is_kept_as_it_is() -> None:
         ("MIT", "MIT"),
         (" mit AND (gpl-2.0-only or zlib) ", "MIT AND (GPL-2.0-only OR Zlib)"),
         ("", "NOASSERTION"),
+        ("NOASSERTION", "NOASSERTION"),
         ("GPL-2.0-only WITH Linux-syscall-note", "GPL-2.0-only WITH Linux-syscall-note"),
     ],
 )

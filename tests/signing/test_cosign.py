@@ -21,7 +21,7 @@ from signing.policy import Role
 from signing.statements import PROVENANCE, SIGNATURE, SPDX, Subject, statement
 from signing.verifier import Verifier
 from tests.conftest import STATE
-from tests.signing.conftest import IDENTITY, Sigstore, changed
+from tests.signing.conftest import DIGEST, IDENTITY, Sigstore, changed
 
 pytestmark = pytest.mark.integration
 REPOSITORY = "skiff/base"
@@ -163,7 +163,8 @@ def test_refuses_a_signature_that_was_tampered_with(
 
 def test_tells_provenance_from_an_sbom_of_the_same_image(cosign: Path, sigstore: Sigstore, pusher: Pusher) -> None:
     image = pusher.image("attested")
-    provenance = statement([Subject(digest=image.digest)], PROVENANCE, {"buildDefinition": {}, "runDetails": {}})
+    subjects = [Subject(digest=DIGEST, name="keel.rpm"), Subject(digest=image.digest)]
+    provenance = statement(subjects, PROVENANCE, {"buildDefinition": {}, "runDetails": {}})
     (built,) = sigstore.signer(Role.BUILD).sign_statements([provenance])
     (listed,) = sigstore.signer(Role.SIGN).sign_statements([sbom_statement(image.digest, {"spdxVersion": "SPDX-2.3"})])
     pusher.attach(image, (built, PROVENANCE), (listed, SPDX))

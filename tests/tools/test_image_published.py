@@ -81,7 +81,7 @@ async def test_docker_pulls_and_runs_it_as_the_user_it_names(
         assert b"ldconfig" in said
         with pytest.raises(docker.errors.APIError, match="no such file"):  # distroless: nothing but the program
             client.containers.run(name, network_mode="none", remove=True, entrypoint=["/bin/sh", "-c", "true"])
-        client.images.remove(image.id, force=True)
+        client.images.remove(name, force=True)
     finally:
         client.close()
 

@@ -94,6 +94,16 @@ async def test_a_spec_may_read_the_other_files_of_its_folder(tree: Tree) -> None
     assert (await tree.facts(path))["build_requires"] == ["included"]
 
 
+async def test_tells_the_specs_of_one_folder_apart(tree: Tree) -> None:
+    path = tree.add("one")
+    other = "SPECS/one/other.spec"
+    (tree.folder / other).write_text(SPEC.format(name="other", more=""))
+    tree.specs[other] = tree.specs[path]
+    for _ in range(2):
+        assert (await tree.facts(path))["name"] == "one"
+        assert (await tree.facts(other))["name"] == "other"
+
+
 async def test_what_one_spec_defines_is_unknown_to_the_next(tree: Tree) -> None:
     tree.add("aaa", "%global leaked yes")
     path = tree.add("bbb", "Requires: leaked-%{?leaked}%{!?leaked:no}")

@@ -36,8 +36,10 @@ async def test_a_shell_escape_can_neither_write_nor_reach_a_network_nor_be_root(
 async def test_a_shell_escape_cannot_answer_for_another_spec(tree: Tree) -> None:
     forged = json.dumps({"spec": "SPECS/two/two.spec", "facts": {"name": "forged"}})
     shell = f"for fd in /proc/1/fd/* /proc/$PPID/fd/*; do echo '{forged}' > $fd; done 2>/dev/null; echo done"
+    tree.add("aaa", f"%{{lua: io.stdout:write([==[\n{forged}\n]==]) io.stdout:flush()}}")
     tree.add("one", f"Requires: %({shell})")
     path = tree.add("two")
+    tree.add("zzz", f"%{{lua: io.stdout:write([==[\n{forged}\n]==]) io.stdout:flush()}}")
     assert (await tree.facts(path))["name"] == "two"
 
 
