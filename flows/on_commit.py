@@ -115,17 +115,14 @@ async def _plan(tools: Tools, bench: Bench, previous: Previous | None, progress:
         graph=bench.graph, changes=changes, previous=previous.plan if previous else None,
         images=images if not changes.is_empty else {},
     )  # fmt: skip
-    progress.plan(
-        tuple(
-            BuildStatus(
-                package=step.package, evr=bench.graph.packages[step.package].evr, arch=bench.arch,
-                state=BuildState.WAITING, reason=step.reason,
-            )
-            for step in plan.steps
-        )
-    )  # fmt: skip
+    progress.plan(tuple(_waiting(bench, step.package, step.reason) for step in plan.steps))
     await seen.plan(plan, bench.tree.commit.sha)
     return plan
+
+
+def _waiting(bench: Bench, name: str, reason: str) -> BuildStatus:
+    evr = bench.graph.packages[name].evr
+    return BuildStatus(package=name, evr=evr, arch=bench.arch, state=BuildState.WAITING, reason=reason)
 
 
 async def _build_all(tools: Tools, bench: Bench, plan: Plan, progress: Progress) -> Mapping[str, Built]:
@@ -140,6 +137,7 @@ async def _build_all(tools: Tools, bench: Bench, plan: Plan, progress: Progress)
             if name in planned:
                 progress.build(name, BuildState.CACHED)
             return found
+        progress.also(_waiting(bench, name, "its build key is new: another import of the toolchain, or lost builds"))
         progress.build(name, BuildState.BUILDING)
         try:
             made: Built = await _build.with_options(task_run_name=f"build {name}")(tools, bench, name, key, inputs)

@@ -63,12 +63,17 @@ class Progress:
         self._change(replace(self.run, builds=builds))
 
     def build(self, package: str, state: BuildState, **more: float | str | None) -> None:
-        """A package's new state; `seconds`, `log_url` and `reason` where they are known now."""
+        """A planned package's new state; `seconds` and `log_url` where they are known now."""
 
         def changed(each: BuildStatus) -> BuildStatus:
             return replace(each, state=state, **more) if each.package == package else each  # type: ignore[arg-type]
 
         self._change(replace(self.run, builds=tuple(changed(each) for each in self.run.builds)))
+
+    def also(self, build: BuildStatus) -> None:
+        """A package that the plan did not foresee: its key is new although nothing in the tree changed."""
+        if build.package not in {each.package for each in self.run.builds}:
+            self._change(replace(self.run, builds=(*self.run.builds, build)))
 
     def finish(self) -> None:
         """The run has ended, well or not."""

@@ -106,9 +106,7 @@ class Tools:
         """The OIDC issuer of every signer; the embedded one keeps the URL of its first start for ever."""
         if self.settings.issuer or not self.settings.embedded_trust:
             return self.settings.issuer
-        if not self._sigstore.issuer.exists():
-            raise Misconfigured("the embedded Sigstore has not been started yet", hint="slipway up")
-        return self._sigstore.issuer.read_text().strip()
+        return self._sigstore.known_issuer()
 
     def now(self) -> datetime:
         """The clock, read here and passed on as an argument."""

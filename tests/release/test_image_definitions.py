@@ -86,6 +86,15 @@ def test_reads_a_distroless_image_of_azure_linux_as_it_is() -> None:
     assert read(text).root == Root(manifest_only=True)
 
 
+def test_the_example_of_the_documentation_is_a_definition() -> None:
+    page = (MANIFESTS.parent / "docs/image-definitions.md").read_text()
+    example = page.split("```json\n")[1].split("```")[0]
+    more = {"imageconfigs/files/motd": b"hello\n", "imageconfigs/scripts/cleanup.sh": b"#!/bin/sh\n"}
+    found = read(example, **more)
+    assert found.packages == ("bash", "dnf", "tar") and found.runtime.user == "65532:65532"
+    assert len(found.root.files) == len(found.root.users) == len(found.root.scripts) == 1
+
+
 def test_lists_are_joined_in_order_and_each_package_is_asked_for_once() -> None:
     text = with_system(
         PackageLists=["packagelists/core.json", "packagelists/more.json", "../shared/list.json"],

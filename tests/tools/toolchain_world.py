@@ -37,7 +37,7 @@ async def _made(docker_url: str, home: Path) -> ToolchainWorld:
     home.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - nothing else runs in this loop
     seeds = parse_distro((ROOT / "manifests" / "distro.yaml").read_text()).toolchain.seeds
     file = home / "toolchain.lock.json"
-    if not file.exists():
+    if not file.exists() or parse_lock(file.read_text(), str(file)).seeds != seeds:
         file.write_text(json.dumps((await resolve(seeds, home=home)).to_json()))
     lock = parse_lock(file.read_text(), str(file))
     folder = home / hex_of(lock.digest)
