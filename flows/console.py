@@ -40,6 +40,11 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
     console().print(table, markup=False)
 
 
+def print_lines(title: str, lines: Iterable[str]) -> None:
+    """Lines that somebody will copy: never folded, whatever the width."""
+    sys.stdout.write("\n".join([title, *(f"  {line}" for line in lines), "", ""]))
+
+
 def say(subject: str, state: str) -> None:
     """One line of progress: what, and what happened to it."""
     sys.stderr.write(f"  {subject:<12} {state}\n")

@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from flows import watching
-from flows.console import print_table, say
+from flows.console import print_lines, print_table, say
 from flows.runs import POLL, orchestrator
 from release.channels import Channel
 from release.commits import CommitNote, End
@@ -119,7 +119,7 @@ def _push(tools: Tools, patch: Path) -> None:
     branch = tools.settings.branch
     for words in (
         ["git", "clone", "-q", "--branch", branch, tools.repository.url, str(work)],
-        ["git", "-C", str(work), "am", "-q", str(patch)],
+        ["git", "-C", str(work), "am", "-q", "--whitespace=nowarn", str(patch)],
         ["git", "-C", str(work), "push", "-q", "origin", f"HEAD:{branch}"],
     ):
         done = subprocess.run(words, env={**os.environ, **who}, capture_output=True, text=True, check=False)
@@ -218,25 +218,29 @@ async def _close(tools: Tools, story: Story) -> None:
     from tasks.observe import observe
 
     found = await observe(tools)
-    channels = [(each.name, str(each.serial), each.alias or "-", each.digest or "-") for each in found.channels]
-    print_table("channels", ["channel", "serial", "release", "digest"], channels)
+    channels = [(each.name, str(each.serial), each.alias or "-") for each in found.channels]
+    print_table("channels", ["channel", "serial", "release"], channels)
     for release in found.releases[:1]:
-        print_table(release.alias, ["what", "by digest"], [(each.name, each.reference) for each in release.published])
+        lines = [release.digest, *(each.reference for each in release.published)]
+        print_lines(f"{release.alias}, by digest", lines)
     builds = [(each.package, str(each.state), f"{each.seconds or 0:.1f}", each.reason) for each in found.builds]
     print_table("rebuilt, and why", ["package", "how", "seconds", "why"], builds)
     print_table("times", ["chapter", "seconds"], [(name, f"{seconds:.1f}") for name, seconds in story.seconds.items()])
-    print_table("what the consumers saw", ["check"], [(line,) for line in story.checks])
+    print_lines("what the consumers saw", story.checks)
     settings = tools.settings
-    bin_folder = Path(sys.executable).parent
-    print_table("try next", ["what", "where"], [
-        ("status page", settings.web_public),
-        ("Prefect", settings.prefect_api.removesuffix("/api")),
-        ("where everything stands", f"{bin_folder}/slipway status"),
-        ("check an image", f"{bin_folder}/slipway verify stable"),
-        ("go back", f"{bin_folder}/slipway rollback stable --reason 'trying it'"),
-        ("stop", "make down"),
-        ("remove every trace", "make clean"),
-    ])  # fmt: skip
+    command = Path(sys.executable).parent / "slipway"
+    print_lines(
+        "try next",
+        [
+            f"{settings.web_public}   the status page",
+            f"{settings.prefect_api.removesuffix('/api')}   Prefect",
+            f"{command} status",
+            f"{command} verify stable",
+            f"{command} rollback stable --reason 'trying it'",
+            "make down    stop everything",
+            "make clean   remove every trace",
+        ],
+    )
 
 
 def _patch(tree: Path) -> Path:

@@ -15,11 +15,14 @@ set -eu
 here=$(dirname "$0")
 base=$REGISTRY/skiff/base:$CHANNEL
 
+# Run a command; show what it said only when it fails.
+quietly() { said=$("$@" 2>&1) || { echo "$said" >&2; exit 1; }; }
+
 in_host() { docker exec "$NAME-host" "$@"; }
 
 image() {
     docker pull -q "$base" >/dev/null
-    docker build -q --network host --no-cache --build-arg "BASE=$base" -t "$NAME-image" "$here" >/dev/null
+    quietly docker build --network host --no-cache --build-arg "BASE=$base" -t "$NAME-image" "$here"
     docker run --rm --network none "$NAME-image"
     echo "ok: built FROM $base, installed from the same registry with gpgcheck=1, ran"
 }
@@ -31,16 +34,21 @@ host() {
     # From here on the host follows the channel, not the release that its image belongs to.
     in_host rm -f /etc/yum.repos.d/skiff-release.repo
     in_host sed -i 's/^enabled=0/enabled=1/' /etc/yum.repos.d/skiff.repo
-    in_host dnf -y -q --setopt=keepcache=1 install lua
+    quietly in_host dnf -y --setopt=keepcache=1 install lua
     echo "ok: a host follows $CHANNEL through the gateway with repo_gpgcheck=1: $(in_host rpm -q lua)"
 }
 
 update() {
     before=$(in_host rpm -q lua)
-    in_host dnf -y -q --refresh --setopt=keepcache=1 upgrade
+    probe='local _ENV <const> = 11; X = 1' # CVE-2022-28805: the unpatched compiler reads a wrong register
+    told_before=$(in_host lua -e "$probe" 2>&1 | head -1 || true)
+    quietly in_host dnf -y --refresh --setopt=keepcache=1 upgrade
     after=$(in_host rpm -q lua)
     [ "$before" != "$after" ] || { echo "no update: still $before" >&2; exit 1; }
+    told_after=$(in_host lua -e "$probe" 2>&1 | head -1 || true)
+    [ "$told_before" != "$told_after" ] || { echo "lua still says: $told_after" >&2; exit 1; }
     echo "ok: the host got the update: $before -> $after"
+    echo "ok: the fix works: lua said '${told_before##*attempt}', says '${told_after##*attempt}'"
 }
 
 verify() {
@@ -52,7 +60,7 @@ verify() {
         return
     fi
     "$COSIGN" verify --trusted-root "$ROOT" --certificate-identity "$IDENTITY" \
-        --certificate-oidc-issuer "$ISSUER" "$base" >/dev/null
+        --certificate-oidc-issuer "$ISSUER" "$base" >/dev/null 2>&1 || { echo "cosign refuses $base" >&2; exit 1; }
     echo "ok: cosign verify $base"
 }
 
