@@ -144,7 +144,13 @@ async def _build_all(tools: Tools, bench: Bench, plan: Plan, progress: Progress)
         except Error:
             progress.build(name, BuildState.FAILED)
             raise
-        progress.build(name, BuildState.BUILT, seconds=made.seconds, log_url=made.log_url)
+        progress.build(
+            name,
+            BuildState.BUILT,
+            seconds=made.seconds,
+            rpmbuild_seconds=made.rpmbuild_seconds,
+            log_url=made.log_url,
+        )
         return made
 
     outcome = await fan_out(needs, one, jobs=tools.settings.jobs)

@@ -44,6 +44,7 @@ class Run:
     final: bool
     key: str
     created: datetime | None
+    started: datetime | None
 
 
 class Orchestrator:
@@ -123,6 +124,7 @@ def _run(found: FlowRun) -> Run:
         final=bool(state and state.is_final()),
         key=found.idempotency_key or "",
         created=found.created,
+        started=found.start_time,
     )
 
 

@@ -92,9 +92,10 @@ def compare_evrs(one: str, two: str) -> int:
 
 
 def satisfies(provided: Capability, wanted: Capability) -> bool:
-    """Whether the two ranges overlap. A side without a version overlaps with everything of its name.
+    """Whether the two ranges overlap. A side without a version overlaps with everything of its name, and `= 1`,
+    which names no release, with `< 1-2` and `> 1-2`.
 
-    Source: rpm 4.18, lib/rpmds.c, rpmdsCompare().
+    Source: rpm 4.18, rpmdsCompare() and rpmverOverlap().
     """
     if provided.name != wanted.name:
         return False
@@ -105,7 +106,10 @@ def satisfies(provided: Capability, wanted: Capability) -> bool:
         return ">" in provided.sense or "<" in wanted.sense
     if order > 0:
         return "<" in provided.sense or ">" in wanted.sense
-    return any(sign in provided.sense and sign in wanted.sense for sign in "<=>")
+    if any(sign in provided.sense and sign in wanted.sense for sign in "<=>"):
+        return True
+    sides = ((provided, wanted), (wanted, provided))
+    return any("=" in one.sense and _release(other.evr) and not _release(one.evr) for one, other in sides)
 
 
 def capabilities_in(dependency: Dependency) -> tuple[Capability, ...]:
@@ -127,6 +131,10 @@ def _split(evr: str) -> tuple[int, str, str]:
     if found is None:
         raise Refused("not an rpm version", got=repr(evr), expected="[epoch:]version[-release]")
     return int(found["epoch"] or 0), found["version"], found["release"] or ""
+
+
+def _release(evr: str) -> str:
+    return _split(evr)[2]
 
 
 def _words(text: str) -> list[str]:

@@ -91,7 +91,7 @@ class ChannelStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildStatus:
-    """One package's build: why it is (re)built, how long it took in seconds, and where its log is."""
+    """One package's build: why it is (re)built, how long it took in seconds, of these rpmbuild's, and its log."""
 
     package: str
     evr: str
@@ -99,6 +99,7 @@ class BuildStatus:
     state: BuildState
     reason: str = ""
     seconds: float | None = None
+    rpmbuild_seconds: float | None = None
     log_url: str | None = None
 
 

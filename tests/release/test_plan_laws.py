@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -32,8 +34,6 @@ def trees(draw: st.DrawFn) -> tuple[Package, ...]:
 
 
 def _with_content(one: Package, content: str) -> Package:
-    import dataclasses
-
     return dataclasses.replace(one, tree_id=content)
 
 
@@ -60,7 +60,7 @@ def keys(graph: Graph) -> dict[str, str]:
     return found
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(trees(), trees())
 def test_planned_are_exactly_the_packages_whose_key_changes(
     before: tuple[Package, ...], after: tuple[Package, ...]

@@ -116,6 +116,7 @@ def sign(folder: Path, rpms: list[Path]) -> None:
     words = ["--define", "__gpg /usr/bin/gpg", "--define", f"_gpg_name {SIGNER}"]
     environment = {"PATH": os.environ["PATH"], "GNUPGHOME": str(folder / "gnupg")}
     run(["rpmsign", "--addsign", *words, *map(str, rpms)], folder, environment)
+    run(["gpgconf", "--homedir", environment["GNUPGHOME"], "--kill", "gpg-agent"], folder)  # it would outlive us
 
 
 def index(rpms: Path) -> None:

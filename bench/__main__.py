@@ -1,0 +1,14 @@
+"""Every measurement, one after another: `python -m bench [--quick]` (what `make bench` runs)."""
+
+from __future__ import annotations
+
+import sys
+
+from bench import bench_commands, bench_layers, bench_registry, bench_release
+
+if __name__ == "__main__":
+    quick = sys.argv[1:]
+    bench_layers.main(quick)
+    bench_registry.main(quick)
+    bench_release.main(2 if quick else 5)
+    bench_commands.main(2 if quick else 5)
