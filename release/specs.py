@@ -15,6 +15,9 @@ from release.documents import load_json
 from release.errors import Refused
 
 _Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+# rpm reads a changelog date as noon in UTC, which is still to come where the entry was written this morning, or east
+# of Greenwich; and a time to come does not clamp the files of now. A day and a half earlier is past everywhere.
+PAST_EVERYWHERE = 36 * 3600
 NO_CHANGELOG = 315532800  # 1980-01-01: the oldest time that every archive format can say
 _PKGCONFIG = re.compile(r"/usr/(lib|lib64|share)/pkgconfig/(?P<name>[^/]+)\.pc")
 
@@ -56,8 +59,8 @@ class BinaryPackage:
 class Package:
     """One source package. `spec` and `folder` are paths in the tree, `tree_id` is git's id of the folder.
 
-    `epoch` (seconds since 1970) is the time of the newest changelog entry: every time stamp of a build is this one,
-    so that a rebuild of the same content is the same to the byte, whenever it happens.
+    `epoch` (seconds since 1970) comes from the newest changelog entry: every time stamp of a build is this one, so
+    that a rebuild of the same content is the same to the byte, whenever it happens.
     `lines` gives the line in the spec where each of the `build_requires` stands, where that is known.
     """
 
@@ -124,7 +127,7 @@ def package_from_facts(
         description=read.description,
         license=read.license,
         url=read.url,
-        epoch=read.changed or NO_CHANGELOG,
+        epoch=read.changed - PAST_EVERYWHERE if read.changed else NO_CHANGELOG,
         lines=MappingProxyType(read.lines),
     )
 

@@ -17,7 +17,7 @@ from release.distro import ImageEntry
 from release.image_definitions import read_definition
 from release.image_keys import IMAGE_KEY, ROOT_KEY, image_key, image_tag, root_key
 from release.image_packages import ImagePackage, image_epoch
-from release.images import About, ArchImage, Layer, compose_image, compose_index
+from release.images import About, ArchImage, Layer, compose_image, compose_index, layers_of
 from release.releases import ImageManifest, Referrer, ReleaseImage
 from release.sbom import Naming, spdx_document
 from release.tools.layers import write_files_layer
@@ -85,8 +85,8 @@ async def assemble(
 ) -> Assembled:
     """One image by digest, signed, with an SBOM for each architecture. No tag but its key's moves here.
 
-    An image whose packages and definition are those of an earlier one *is* that one: it keeps its digest, and the
-    repository that it is pinned to.
+    An image whose packages and definition are those of an earlier one *is* that one. Where only the repository that
+    it is pinned to is another, the packages' layer is kept and a layer of a kilobyte is made.
     """
     started = tools.now()
     distro = bench.tree.distro
@@ -96,19 +96,24 @@ async def assemble(
     packages = await assembler.resolve(definition, pantry.folder)
     about = _about(tools, bench, entry)
     root = root_key(definition, packages, arch=bench.arch)
-    key = image_key(root, definition, about=about)
+    files = _pinned_repository(tools, bench, pantry) if _has_dnf(packages) else {}
+    key = image_key(root, definition, about=about, files=files)
     index = await tools.registry.pull_document(entry.repository, image_tag(key))
     if index is not None and (found := await _known(tools, bench, entry, index, key, packages)):
         return found
     epoch = image_epoch(packages)
     out = tools.scratch("layers") / f"{entry.name}.tar.gz"
-    lower = await assembler.assemble(definition, packages, out, repository=pantry.folder, key=pantry.key, stage=stage)
+    lower = await _known_root(tools, bench, entry, root)
+    reused_root = lower is not None
+    if lower is None:
+        lower = await assembler.assemble(
+            definition, packages, out, repository=pantry.folder, key=pantry.key, stage=stage
+        )
     stage("publishing")
-    layers = [(lower, out)]
+    layers = [(lower, None if reused_root else out)]
     history = [f"slipway: {len(packages)} packages of {distro.title}"]
-    if any(package.name == "dnf" for package in packages):
+    if files:
         upper = out.with_name(f"{entry.name}-release.tar.gz")
-        files = _pinned_repository(tools, bench, pantry)
         layers.append((await asyncio.to_thread(write_files_layer, files, upper, epoch=epoch), upper))
         history.append("slipway: the repository of this release")
     image = compose_image(
@@ -123,17 +128,19 @@ async def assemble(
     index = compose_index([image], about=about, epoch=epoch)
     await _push(tools, entry, image, index, layers)
     made = await _prove(tools, bench, entry, image, index, packages, pantry, epoch=epoch, about=about)
-    await tools.registry.push_document(entry.repository, index, tag=image_tag(key))
+    for each in (key, root):
+        await tools.registry.push_document(entry.repository, index, tag=image_tag(each))
     seconds = round((tools.now() - started).total_seconds(), 2)
     return Assembled(image=made[0], sboms=made[1], packages=_names(packages), reused=False, seconds=seconds)
 
 
 async def _push(
-    tools: Tools, entry: ImageEntry, image: ArchImage, index: oci.Document, layers: Sequence[tuple[Layer, Path]]
+    tools: Tools, entry: ImageEntry, image: ArchImage, index: oci.Document, layers: Sequence[tuple[Layer, Path | None]]
 ) -> None:
     for layer, path in layers:
-        await tools.registry.push_blob(entry.repository, path, digest=layer.digest)
-        path.unlink()
+        if path is not None:
+            await tools.registry.push_blob(entry.repository, path, digest=layer.digest)
+            path.unlink()
     await tools.registry.push_blob(entry.repository, image.config)
     await tools.registry.push_document(entry.repository, image.manifest)
     await tools.registry.push_document(entry.repository, index)
@@ -195,6 +202,25 @@ async def _known(
     return Assembled(image=image, sboms=tuple(sboms), packages=_names(packages), reused=True)
 
 
+async def _known_root(tools: Tools, bench: Bench, entry: ImageEntry, root: str) -> Layer | None:
+    """The packages' layer of an earlier image with the same root key, when that image is proven; None otherwise."""
+    policy = signers(tools, bench.tree.distro)
+    index = await tools.registry.pull_document(entry.repository, image_tag(root))
+    for child in index.manifests if index else ():
+        manifest = await tools.registry.pull_document(entry.repository, child.digest)
+        if manifest is None or manifest.annotations.get(ROOT_KEY) != root:
+            continue
+        if await proofs_of(tools, entry.repository, child.digest, SIGNATURE, policy=policy):
+            config = oci.Descriptor.from_json(manifest.json()["config"])
+            raw = await tools.registry.pull_blob(entry.repository, config.digest, limit_bytes=CONFIG_BYTES)
+            return layers_of(manifest, raw)[0]
+    return None
+
+
+def _has_dnf(packages: Sequence[ImagePackage]) -> bool:
+    return any(package.name == "dnf" for package in packages)
+
+
 def _release_image(entry: ImageEntry, index: oci.Document, arch: str, manifest: str) -> ReleaseImage:
     return ReleaseImage(
         name=entry.name,
@@ -222,7 +248,7 @@ def _about(tools: Tools, bench: Bench, entry: ImageEntry) -> About:
         version=distro.version,
         vendor=distro.vendor,
         url=distro.url,
-        licenses="NOASSERTION",
+        licenses=None,
         source=distro.url,
         revision=bench.tree.commit.sha,
     )

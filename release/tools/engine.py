@@ -66,7 +66,7 @@ class Engine:
             with self._errors():
                 self._create(sealed, name)
                 stream = self._api.attach(name, stream=True)
-                if False:
+                if stop.is_set():
                     raise Broken("the container was not wanted any more", where=name)
                 self._api.start(name)
                 for chunk in stream:

@@ -26,7 +26,7 @@ build_root() {
     local wish=/build/requires/RPMS/requires.rpm own
     mapfile -t own < <(namesakes)
     if [ ${#own[@]} -gt 0 ] || ! rpm --install --test "$wish" > /dev/null 2>&1; then
-        dnf --config /in/order/dnf.conf --releasever stage0 --quiet --assumeyes install "$wish" "${own[@]}"
+        dnf --config /in/order/dnf.conf --setopt=own --releasever stage0 --quiet --assumeyes install "$wish" "${own[@]}"
         rpm --erase slipway-build-requires 2> /dev/null
     fi
     rm -r /build/requires
