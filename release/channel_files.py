@@ -37,14 +37,18 @@ def parse_channel(text: str, *, name: str) -> Channel:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Plain YAML for a strict reader: no aliases, and quotes around all text that does not begin with a letter."""
+    """Plain YAML for a strict reader: no aliases, and quotes with escapes around all text but plain words.
+
+    PyYAML's own choice is YAML 1.1's, where 1e5 needs no quotes, and it folds NEL (U+0085) into a space.
+    """
 
     def ignore_aliases(self, data: object) -> bool:
         return True
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if text[:1].isalpha() else '"')
+    plain = text[:1].isalpha() and text.isprintable()
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if plain else '"')
 
 
 _Dumper.add_representer(str, _text)

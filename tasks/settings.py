@@ -159,6 +159,7 @@ def prefect_environment(settings: Settings) -> dict[str, str]:
 
 def use_prefect(settings: Settings) -> None:
     """Put Prefect's settings into this process's environment; before prefect is imported, which reads them once."""
+    (settings.folder / "prefect").mkdir(parents=True, exist_ok=True, mode=0o700)
     os.environ.update(prefect_environment(settings))
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from release.errors import Broken, Misconfigured, Refused
 from release.tools.daemons import Daemon
-from release.tools.docker_daemon import DEFAULT_SOCKET, docker_daemon, engine_answers
+from release.tools.docker_daemon import DEFAULT_SOCKET, docker_daemon, engine_answers, release_mounts
 from release.tools.registry_daemon import answers, registry_daemon
 from tasks.settings import Settings, prefect_environment
 
@@ -48,6 +48,7 @@ def remove_state(settings: Settings) -> None:
     alive = [name for name, pid in running(settings).items() if pid]
     if alive:
         raise Refused(f"{', '.join(alive)} still runs", where=settings.state, hint="slipway down, then again")
+    release_mounts(settings.folder)
     shutil.rmtree(settings.folder, ignore_errors=True)
     if settings.folder.exists():
         raise Broken("the state folder cannot be removed completely", where=settings.state, hint="remove it by hand")

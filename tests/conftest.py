@@ -7,14 +7,25 @@ import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from release.tools.docker_daemon import DEFAULT_SOCKET, docker_daemon, engine_answers
 from release.tools.registry_daemon import registry_daemon
 
+if TYPE_CHECKING:
+    from tests.world import World
+
 ROOT = Path(__file__).parent.parent
 STATE = ROOT / ".slipway" / "test"
+# Prefect reads these once, when it is imported: its own files beside ours, nobody is told of it.
+os.environ |= {
+    "PREFECT_HOME": str(STATE / "prefect"),
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+    "PREFECT_LOGGING_LEVEL": "WARNING",
+}
 
 
 def free_port() -> int:
@@ -47,3 +58,21 @@ def docker_url() -> Iterator[str]:
     yield f"unix://{path}"
     if started:
         daemon.stop()
+
+@pytest.fixture(scope="session")
+def prefect_api() -> Iterator[str]:
+    """A real Prefect server with an empty database: the URL of its API, which every flow of this process uses."""
+    from prefect.settings import PREFECT_API_URL
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=120):
+        yield str(PREFECT_API_URL.value())
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory, docker_url: str, prefect_api: str) -> Iterator[World]:
+    """A whole installation with its first release. Tests share it, so each leaves it able to make the next one."""
+    from tests.world import made_world
+
+    with made_world(tmp_path_factory.mktemp("world"), docker_url=docker_url, prefect_api=prefect_api) as made:
+        yield made

@@ -72,7 +72,9 @@ class Apt:
         wrong = await asyncio.to_thread(_unequal, {package: wanted[package] for package in missing})
         for package, got in wrong.items():
             wanted[package].unlink(missing_ok=True)
-            raise Refused("not the package of the lock", where=package.name, got=got, expected=f"sha256:{package.sha256}")
+            raise Refused(
+                "not the package of the lock", where=package.name, got=got, expected=f"sha256:{package.sha256}"
+            )
         return tuple(wanted.values())
 
     async def _refresh(self) -> None:

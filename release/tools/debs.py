@@ -22,6 +22,7 @@ _ELFDEPS = "/usr/lib/rpm/elfdeps"
 _PERL_PROVIDES = "/usr/lib/rpm/perl.prov"
 # The folders ld.so looks in: only a library there is a capability that others may require.
 _LIBRARY = re.compile(r"usr/lib(64|/[a-z0-9_]+-linux-gnu)?/[^/]+\.so[^/]*\Z")
+_LOADER = re.compile(r"usr/lib(64)?/ld-linux[^/]*\Z")
 _PERL_MODULE = re.compile(r"usr/(lib|share)/.*perl.*\.pm\Z")
 _PYTHON = re.compile(r"usr/bin/python(\d\.\d+)\Z")
 _BUNDLE = "etc/ssl/certs/ca-certificates.crt"
@@ -115,7 +116,7 @@ async def _capabilities(files: Iterable[PackedFile], root: Path) -> tuple[str, .
     found += await _generated([_PERL_PROVIDES], modules, root)
     found += [f"python(abi) = {match[1]}" for match in map(_PYTHON.match, paths) if match]
     found += [match[1] for match in map(_COMMAND.match, paths) if match]
-    if any(path.startswith("usr/lib64/ld-linux") for path in paths):
+    if any(map(_LOADER.match, paths)):
         found.append("rtld(GNU_HASH)")  # nothing generates it; Fedora's glibc says it in its spec
     return tuple(dict.fromkeys(found))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import docker
@@ -31,6 +32,14 @@ def docker_daemon(*, folder: Path, socket: Path) -> Daemon:
         ready=lambda: engine_answers(f"unix://{socket}"),
         stop_seconds=30.0,
     )  # fmt: skip
+
+
+def release_mounts(folder: Path) -> None:
+    """Unmount what a stopped dockerd left below its folder: its own network namespace stays mounted as a file."""
+    mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+    for mount in sorted(mounts, reverse=True):
+        if mount.startswith(f"{folder}/"):
+            subprocess.run(["umount", mount], stdin=subprocess.DEVNULL, capture_output=True, check=False)
 
 
 def engine_answers(url: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Mapping
@@ -20,6 +21,11 @@ from release.tools.registry_transfer import upload
 # distribution-spec 1.1, Pushing Manifests: registries should take 4 MiB; docker-registry takes no byte more.
 DOCUMENT_BYTES = 4 << 20
 _EMPTY = oci.blob(oci.EMPTY_CONTENT, oci.EMPTY)
+# docker-registry (2.8) rewrites the link of a blob that is pushed once more, and refuses a document that names the blob
+# in that very moment. Whoever pushed the blob before the document, as one must, need only ask again.
+_UNSETTLED = "MANIFEST_BLOB_UNKNOWN"
+SETTLE_ATTEMPTS = 4
+SETTLE_SECONDS = 0.05
 # distribution-spec 1.1, Pulling manifests
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}\Z")
 
@@ -30,6 +36,7 @@ class Documents:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
         self._with_empty_blob: set[str] = set()
+        self._providing = asyncio.Lock()
         self._fallback = FallbackIndexes(pull=self.pull, push=self._put)
 
     async def push(self, repository: str, document: oci.Document, tag: str | None) -> None:
@@ -98,17 +105,31 @@ class Documents:
             body=lambda: document.raw,
             expect=(201,),
         )
-        reply = await self._wire.send(call)
+        reply = await self._settled(call)
         stored = reply.headers.get("docker-content-digest", document.digest)
         if stored != document.digest:
             raise Broken("the registry stored another document", where=call.path, got=stored, expected=document.digest)
         return reply
 
+    async def _settled(self, call: Call) -> Reply:
+        """Send a document, again where the registry does not see a blob of it for a moment."""
+        for _ in range(SETTLE_ATTEMPTS - 1):
+            try:
+                return await self._wire.send(call)
+            except Refused as no:
+                if _UNSETTLED not in (no.got or ""):
+                    raise
+                await asyncio.sleep(SETTLE_SECONDS)
+        return await self._wire.send(call)
+
     async def _provide_empty_blob(self, repository: str, document: oci.Document) -> None:
         """Artifacts have `{}` as their config, and registries refuse documents whose blobs they do not have."""
-        if _EMPTY.digest.encode() in document.raw and repository not in self._with_empty_blob:
-            await upload(self._wire, repository, oci.EMPTY_CONTENT, digest=_EMPTY.digest, size=_EMPTY.size)
-            self._with_empty_blob.add(repository)
+        if _EMPTY.digest.encode() not in document.raw:
+            return
+        async with self._providing:  # one at a time: see _UNSETTLED
+            if repository not in self._with_empty_blob:
+                await upload(self._wire, repository, oci.EMPTY_CONTENT, digest=_EMPTY.digest, size=_EMPTY.size)
+                self._with_empty_blob.add(repository)
 
     async def _pages(self, repository: str, path: str) -> list[Mapping[str, Any]] | None:
         """The pages of a list, along the registry's `Link` headers; None when the first one is 404."""

@@ -7,7 +7,6 @@ import contextlib
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from importlib.resources import as_file, files
 from pathlib import Path
 
 from release.errors import Broken, Misconfigured, Refused
@@ -15,7 +14,7 @@ from release.toolchain import LockedPackage, Origin, ToolchainLock
 from release.tools.process import run
 from release.tools.store import digest_of_file, link_or_copy
 
-_READER = files("release.tools") / "data" / "repository_reader.py"
+_READER = Path(__file__).with_name("repository_reader.py")
 _SYSTEM_PYTHON = "/usr/bin/python3"  # the one that dnf belongs to, whatever Python runs this
 _SECONDS = 1800.0
 
@@ -65,8 +64,8 @@ def _lay_out(lock: ToolchainLock, found: Mapping[LockedPackage, Path], folder: P
 async def _asked(packages: Sequence[str], *, baseurl: str, home: Path, download: bool) -> dict[LockedPackage, Path]:
     """What the reader answers: each package of the closure, and where its file is or will be."""
     question = {"baseurl": baseurl, "packages": list(packages), "home": str(home), "download": download}
-    with as_file(_READER) as reader:
-        done = await run([_SYSTEM_PYTHON, "-I", str(reader)], seconds=_SECONDS, stdin=json.dumps(question).encode())
+    argv = [_SYSTEM_PYTHON, "-I", "-B", str(_READER)]
+    done = await run(argv, seconds=_SECONDS, stdin=json.dumps(question).encode())
     answer = json.loads(done.text)
     if "packages" in answer:
         return {

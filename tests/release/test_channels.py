@@ -188,8 +188,9 @@ def test_unknown_keys_outlive_a_move() -> None:
         {"current": None},
         {"history": ()},
         {"history": tuple(reversed(channel(numbers=(1, 2)).history))},
+        {"history": channel(numbers=(1, 2)).history[:1] * 2},
     ],
-    ids=["serial ahead", "serial behind", "another release", "no release", "no history", "history upside down"],
+    ids=["serial ahead", "serial behind", "another release", "no release", "no history", "upside down", "twice"],
 )
 def test_a_pointer_that_contradicts_itself_is_none(change: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="history"):

@@ -177,6 +177,19 @@ async def test_a_build_cannot_reach_out(bench: Bench, attempt: str, said: bytes)
     assert said in caught.value.log
 
 
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "cp /in/toolchain/bash-[0-9]*.rpm /build/RPMS/",
+        "ln -s /etc/shadow /build/RPMS/shadow.rpm",
+        "ln -s /etc/shadow /build/SRPMS/shadow.src.rpm",
+    ],
+)
+async def test_what_is_built_cannot_add_packages_to_a_release(bench: Bench, attempt: str) -> None:
+    with pytest.raises(BuildFailed, match="the build made a package that its spec does not name"):
+        await bench.build(bench.order(f"mkdir -p /build/RPMS /build/SRPMS; {attempt}", files="%%exclude /nothing"))
+
+
 async def test_a_failing_build_shows_its_last_words_and_keeps_its_log(bench: Bench) -> None:
     with pytest.raises(BuildFailed, match=r"the build failed[^$]*no such thing[^$]*slipway build tiny") as caught:
         await bench.build(bench.order("seq 1000; echo no such thing; exit 3"))
@@ -214,6 +227,31 @@ async def test_an_own_package_that_cannot_take_that_place_is_named(bench: Bench)
         await bench.build(replace(bench.order(), repositories=(repository,)))
 
 
+async def test_a_library_of_ours_is_found_by_the_compiler_and_at_run_time_without_a_script(bench: Bench) -> None:
+    library = bench.order(
+        "echo 'int answer(void) { return 42; }' > a.c\n"
+        "gcc -shared -fPIC -Wl,-soname,libanswer.so.1 a.c -o libanswer.so.1",
+        install="""
+            install -D libanswer.so.1 %{buildroot}%{_libdir}/libanswer.so.1
+            ln -s libanswer.so.1 %{buildroot}%{_libdir}/libanswer.so
+            mkdir %{buildroot}%{_libdir}/pkgconfig
+            printf 'Name: answer\\nDescription: -\\nVersion: 1.0\\nLibs: -lanswer\\n' \
+                > %{buildroot}%{_libdir}/pkgconfig/answer.pc
+        """,
+        files="%{_libdir}/libanswer.so*\n%{_libdir}/pkgconfig/answer.pc",
+        name="answer",
+    )
+    repository = await bench.repository(library)
+    use = bench.order(
+        "echo 'int main(void) { return answer(); }' > a.c\n"
+        "gcc -w a.c $(pkg-config --libs answer); ./a.out || test $? = 42"
+    )
+    order = replace(
+        use, repositories=(repository,), build_requires=("pkgconfig(answer) = 1.0", "libanswer.so.1()(64bit)")
+    )
+    assert "answer-1.0-1.t1.x86_64" in {each.nevra for each in (await bench.build(order)).build_root}
+
+
 async def test_says_what_nothing_provides(bench: Bench) -> None:
     with pytest.raises(BuildFailed, match=r"cannot be installed[^$]*nothing provides pkgconfig\(answer\) >= 2"):
         await bench.build(replace(bench.order(), build_requires=("gcc", "pkgconfig(answer) >= 2")))
@@ -229,7 +267,8 @@ async def test_macro_files_are_loaded_in_order_and_what_makes_builds_equal_is_no
     one.write_text("%_buildhost elsewhere\n%flavour vanilla\n%use_source_date_epoch_as_buildtime 0\n")
     two.write_text("%flavour chocolate\n%dist .lost\n")
     order = bench.order("echo it is %{flavour}")
-    made = await bench.build(replace(order, macro_files=(one, two)))
+    macros = {"dist": ".t1", "_buildhost": "elsewhere", "debug_package": "%{nil}"}
+    made = await bench.build(replace(order, macro_files=(one, two), macros=macros))
     assert b"it is chocolate" in made.log
     assert made.srpm.name == "tiny-1.0-1.t1.src.rpm"
     assert query(made.srpm, "%{BUILDHOST} %{BUILDTIME}\n") == ["slipway 1700000000"]

@@ -7,12 +7,14 @@ import os
 import sys
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from docker import APIClient
 
 from release.errors import Broken, Misconfigured
+from release.tools import engine as engine_module
 from release.tools.containers import Containers
 from release.tools.sealed import Exceeded, Limits, Sealed, Tail
 from tests.tools.sealed_images import BARE, write_bare_tar
@@ -116,6 +118,27 @@ async def test_refuses_more_scratch_space_than_allowed(containers: Containers) -
     script = "dd if=/dev/zero of=/work/large bs=1M count=20"
     ended = await containers.run(shell(script, scratch=("/work",)))
     assert b"No space left on device" in ended.log
+
+
+async def test_runs_as_the_user_and_with_the_share_of_the_machine_that_was_said(containers: Containers) -> None:
+    share = "cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us /sys/fs/cgroup/cpu.max 2> /dev/null | cut -d' ' -f1"
+    ended = await containers.run(shell(f"id -u; id -g; {share}", replace(SMALL, cpus=0.5), user="1234:4321"))
+    assert ended.log.split() == [b"1234", b"4321", b"50000"]
+
+
+async def test_programs_run_from_scratch_space_but_set_no_user_there(containers: Containers) -> None:
+    script = "cp /usr/bin/id /work/id; chmod 4755 /work/id; /work/id -u; grep ' /work ' /proc/mounts"
+    ended = await containers.run(shell(script, scratch=("/work",)))
+    assert ended.log.splitlines()[0] == b"0"
+    assert b"nosuid" in ended.log.splitlines()[1]
+
+
+async def test_waits_for_a_program_that_is_silent_for_longer_than_a_call_may_take(
+    docker_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "_CALL_SECONDS", 1)
+    with Containers(docker_url) as impatient:
+        assert (await impatient.run(shell("sleep 3; echo here"))).log == b"here\n"
 
 
 async def test_leaves_nothing_when_it_is_cancelled(containers: Containers, engine: APIClient) -> None:

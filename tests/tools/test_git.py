@@ -251,6 +251,8 @@ def test_nobodys_configuration_and_environment_reach_git(world: World, monkeypat
     world.hook("post-receive", f"env > {world.folder}/environment")
     head = put(world.here(), {"a": b"1"}, after=None)
     assert world.here().commit(head).subject == "change"
+    reaching = Repository(url=str(world.origin), mirrors=world.folder, environment={"HOME": str(home)})
+    assert reaching.head("stable") == head, "a home for ssh brings no configuration along"
     seen = (world.folder / "environment").read_text()
     assert "secret" not in seen
     assert str(home) not in seen

@@ -7,10 +7,13 @@ import hashlib
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from release.errors import Broken, Refused
+from release.toolchain import LockedPackage, Origin, ToolchainLock
+from release.tools import stage0
 from release.tools.debs import read_control, unpack
 from release.tools.stage0 import Importer
 from tests.tools.tiny_debs import file, folder, hard_link, link, write_deb
@@ -148,6 +151,116 @@ async def test_base_files_does_not_say_whose_distribution_this_is(tmp_path: Path
     ]
     rpms = await converted(tmp_path / "work", write_deb(tmp_path, "base-files", members), source="base-files")
     assert query(rpms["base-files-1.0-1.x86_64.rpm"], "[%{FILENAMES}\n]") == ["/usr/share/common-licenses/GPL-2"]
+
+
+async def test_certificates_are_one_file_where_tls_looks_for_them(tmp_path: Path) -> None:
+    members = [file(f"./usr/share/ca-certificates/mozilla/{name}.crt", f"{name}\n".encode()) for name in "ba"]
+    deb = write_deb(tmp_path, "ca-certificates", members)
+    imported = await unpack(deb, await read_control(deb), tmp_path / "root")
+    assert (tmp_path / "root/etc/ssl/certs/ca-certificates.crt").read_text() == "a\nb\n"
+    assert "etc/ssl/certs/ca-certificates.crt" in {each.path for each in imported.files}
+
+
+@pytest.fixture
+async def filesystem(tmp_path: Path) -> Path:
+    await Importer(scratch=tmp_path, epoch=EPOCH).filesystem()
+    return tmp_path / "rpms" / "stage0-filesystem-1-1.noarch.rpm"
+
+
+def test_the_filesystem_package_has_the_links_of_the_usr_merge(filesystem: Path) -> None:
+    links = set(query(filesystem, "[%{FILENAMES} -> %{FILELINKTOS}\n]"))
+    assert {"/bin -> usr/bin", "/sbin -> usr/sbin", "/lib -> usr/lib", "/lib64 -> usr/lib64"} <= links
+    assert {"base-files", "base-passwd"} <= set(query(filesystem, "[%{PROVIDES}\n]"))
+
+
+def test_the_filesystem_package_has_users_whose_groups_exist_and_nobody_can_log_in(filesystem: Path) -> None:
+    script = 'rpm2cpio "$1" | cpio --quiet -i --to-stdout "./etc/$2"'
+    tables = {}
+    for name in ("passwd", "group", "shadow"):
+        argv = ["sh", "-c", script, "sh", str(filesystem), name]
+        lines = subprocess.run(argv, check=True, capture_output=True, text=True).stdout.splitlines()
+        tables[name] = {line.split(":")[0]: line.split(":") for line in lines}
+    assert tables["passwd"].keys() == tables["shadow"].keys()
+    assert {each[3] for each in tables["passwd"].values()} <= {each[2] for each in tables["group"].values()}
+    assert {each[1] for each in tables["shadow"].values()} == {"*"}
+    assert {each[6] for name, each in tables["passwd"].items() if name != "root"} == {"/usr/sbin/nologin"}
+
+
+def test_the_filesystem_package_keeps_secrets_and_temporary_files_apart(filesystem: Path) -> None:
+    modes = dict(line.split("|") for line in query(filesystem, "[%{FILENAMES}|%{FILEMODES:perms}\n]"))
+    assert (modes["/etc/shadow"], modes["/root"]) == ("-rw-------", "drwx------")
+    assert modes["/tmp"] == modes["/var/tmp"] == "drwxrwxrwt"
+    writable = {path for path, mode in modes.items() if mode[8] == "w" and mode[0] != "l"}
+    assert writable == {"/tmp", "/var/tmp"}
+
+
+class Mirror:
+    """Stands for apt: its packages are already here."""
+
+    debs: ClassVar[list[Path]] = []
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+
+    async def download(self, packages: object, folder: Path) -> tuple[Path, ...]:
+        return tuple(self.debs)
+
+
+LOCK = ToolchainLock.of(Origin.STAGE0, (), [LockedPackage(name="any", version="1", arch="amd64", sha256="a" * 64)])
+
+
+@pytest.fixture
+def mirror(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> type[Mirror]:
+    sizes = {"small": 10, "large": 500000, "medium": 5000}
+    debs = [write_deb(tmp_path / "debs", name, [file(f"./usr/{name}", b"x" * size)]) for name, size in sizes.items()]
+    monkeypatch.setattr(Mirror, "debs", debs)
+    monkeypatch.setattr(stage0, "Apt", Mirror)
+    return Mirror
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+async def test_imports_all_and_tells_how_far_it_is(mirror: type[Mirror], tmp_path: Path) -> None:
+    seen: list[tuple[int, int, str]] = []
+    rpms = await stage0.import_toolchain(
+        LOCK, tmp_path / "rpms", home=tmp_path, epoch=EPOCH, progress=lambda *step: seen.append(step)
+    )
+    assert [path.name.split("-")[0] for path in rpms] == ["large", "medium", "small", "stage0"]
+    assert sorted(seen) == sorted((n + 1, 3, seen[n][2]) for n in range(3))
+    assert {name for _, _, name in seen} == {"large", "medium", "small"}
+
+
+async def test_one_bad_package_is_named_and_leaves_no_half_a_toolchain(mirror: type[Mirror], tmp_path: Path) -> None:
+    bad = write_deb(tmp_path / "debs", "bad", [file("./../outside", b"x")])
+    mirror.debs.append(bad)
+    with pytest.raises(Refused, match=r"leads out of its root[^$]*outside"):
+        await stage0.import_toolchain(LOCK, tmp_path / "rpms", home=tmp_path, epoch=EPOCH)
+    assert names(tmp_path) == ["debs"]
+
+
+async def test_a_relation_that_rpm_cannot_say_is_named(mirror: type[Mirror], tmp_path: Path) -> None:
+    mirror.debs.append(write_deb(tmp_path / "debs", "bad", [], depends="what (~> 1)"))
+    with pytest.raises(Refused, match=r"not a Debian relation[^$]*what"):
+        await stage0.import_toolchain(LOCK, tmp_path / "rpms", home=tmp_path, epoch=EPOCH)
+    assert names(tmp_path) == ["debs"]
+
+
+async def test_an_import_that_is_cancelled_leaves_nothing(mirror: type[Mirror], tmp_path: Path) -> None:
+    running = asyncio.create_task(stage0.import_toolchain(LOCK, tmp_path / "rpms", home=tmp_path, epoch=EPOCH))
+    await asyncio.sleep(0.3)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert names(tmp_path) == ["debs"]
+
+
+async def test_two_imports_at_once_make_one_toolchain(mirror: type[Mirror], tmp_path: Path) -> None:
+    asked = (stage0.import_toolchain(LOCK, tmp_path / "rpms", home=tmp_path, epoch=EPOCH) for _ in range(2))
+    first, second = await asyncio.gather(*asked)
+    assert first == second
+    assert names(tmp_path) == ["debs", "rpms"]
 
 
 @pytest.mark.parametrize(

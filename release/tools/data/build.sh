@@ -1,12 +1,13 @@
 #!/bin/bash
 # One package from its spec to its RPMs, in a sealed container without a network. Root installs what the spec asks for
-# and hands over; nobody in particular, without any capability, builds. What only root could write is in /facts.
+# and hands over; nobody in particular, without any capability, builds. What comes out is what the spec names.
 #
 #   /in/spec /in/sources /in/repositories/N /in/toolchain /in/macros/N   inputs, read-only
 #   /in/order   build-requires.spec, dnf.conf, defines (one "name value" a line)
-#   /build /tmp /var/tmp                                   scratch, bounded
-#   /out                                                   RPMs and SRPM, once they are all there
-#   /facts   packages (NEVRA and header digest of the build root), nanoseconds (of rpmbuild), refused (forks)
+#   /build /tmp /var/tmp   scratch, bounded; the builder can write here and nowhere else
+#   /out   RPMs and SRPM, once they are all there
+#   /facts   packages (NEVRA and header digest of the build root), expected (names of RPMs), nanoseconds (of rpmbuild),
+#            refused (forks)
 #
 # SPEC, EPOCH, ARCH and JOBS come as environment. Exit codes: 80 a missing program, 81 the build root, 82 the build.
 set -Eeuo pipefail
@@ -26,7 +27,7 @@ build_root() {
     local wish=/build/requires/RPMS/requires.rpm own
     mapfile -t own < <(namesakes)
     if [ ${#own[@]} -gt 0 ] || ! rpm --install --test "$wish" > /dev/null 2>&1; then
-        dnf --config /in/order/dnf.conf --setopt=own --releasever stage0 --quiet --assumeyes install "$wish" "${own[@]}"
+        dnf --config /in/order/dnf.conf --releasever stage0 --quiet --assumeyes install "$wish" "${own[@]}"
         rpm --erase slipway-build-requires 2> /dev/null
     fi
     rm -r /build/requires
@@ -54,27 +55,49 @@ macros() {
 
 prepare() {
     mkdir -p /build/BUILD /build/SOURCES /build/home
-    # Times of our copies would be in the SRPM.
     for folder in /in/sources /in/spec; do
         find "$folder" -maxdepth 1 -type f -exec cp --no-preserve=all -t /build/SOURCES {} +
     done
-    touch --date "@$EPOCH" /build/SOURCES/*
     chown -R $builder:$builder /build
 }
 
-build() {
-    local words
-    mapfile -d '' -t words < <(macros)
+# Run as the builder: another user, no capability to have or to gain, an environment made here.
+as_builder() {
     setpriv --reuid $builder --regid $builder --clear-groups --bounding-set=-all --inh-caps=-all --no-new-privs -- \
         env --ignore-environment --chdir /build \
         PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/build/home TMPDIR=/tmp LC_ALL=C.UTF-8 \
-        TZ=UTC SOURCE_DATE_EPOCH="$EPOCH" RPM_BUILD_NCPUS="$JOBS" \
-        rpmbuild -ba "${words[@]}" "/build/SOURCES/$SPEC"
+        TZ=UTC SOURCE_DATE_EPOCH="$EPOCH" RPM_BUILD_NCPUS="$JOBS" "$@"
+}
+
+build() {
+    local words spec="/build/SOURCES/$SPEC" name='%{NAME}-%{VERSION}-%{RELEASE}' started code=0
+    mapfile -d '' -t words < <(macros)
+    {
+        as_builder rpmspec -q --srpm "${words[@]}" --qf "$name.src.rpm\n" "$spec"
+        as_builder rpmspec -q --builtrpms "${words[@]}" --qf "$name.%{ARCH}.rpm\n" "$spec"
+    } > /facts/expected || return
+    started=$(date +%s%N)
+    as_builder rpmbuild -ba "${words[@]}" "$spec" || code=$?
+    echo $(($(date +%s%N) - started)) > /facts/nanoseconds
+    as_builder bash -c 'kill -KILL -1' || true # whatever it left running, before its files are looked at
+    return $code
+}
+
+# The spec was reviewed, what it builds was not: code of an upstream must not add packages of its own to a release.
+publish() {
+    local file
+    for file in /build/RPMS/*.rpm /build/SRPMS/*.rpm; do
+        if ! grep --quiet --fixed-strings --line-regexp "${file##*/}" /facts/expected || [ -L "$file" ]; then
+            echo "${file##*/}: the build made a package that its spec does not name"
+            return 1
+        fi
+        cp "$file" /out/
+    done
 }
 
 # How often the limit of processes refused a fork: cgroup v2, or v1 below its own folder.
 refused_forks() {
-    cat /sys/fs/cgroup/pids.events /sys/fs/cgroup/pids/pids.events 2> /dev/null | sed -n 's/^max //p' > /facts/refused
+    cat /sys/fs/cgroup/pids.events /sys/fs/cgroup/pids/pids.events 2> /dev/null | sed -n 's/^max //p'
 }
 
 for program in dnf find join rpmbuild setpriv sort; do
@@ -85,14 +108,9 @@ for program in dnf find join rpmbuild setpriv sort; do
 done
 trap 'exit 81' ERR
 build_root
-trap - ERR
 prepare
-started=$(date +%s%N)
+trap - ERR
 code=0
-build || code=82
-echo $(($(date +%s%N) - started)) > /facts/nanoseconds
-refused_forks || true
-if [ $code = 0 ]; then
-    find /build/RPMS /build/SRPMS -type f -name '*.rpm' -exec cp -t /out {} +
-fi
+{ build && publish; } || code=82
+refused_forks > /facts/refused || true
 exit $code

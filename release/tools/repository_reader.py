@@ -4,20 +4,23 @@ Standard input: {"baseurl", "packages", "home", "download": whether the files ar
 [{"name", "version", "arch", "sha256", "file"}]}, or {"error": text, "retry": whether the repository itself failed}.
 """
 
+from __future__ import annotations
+
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
-import dnf
-import dnf.exceptions
-import hawkey
+import dnf  # type: ignore[import-not-found]  # the system's Python has it, our own environment does not
+import dnf.exceptions  # type: ignore[import-not-found]
+import hawkey  # type: ignore[import-not-found]
 
 
 def main() -> None:
     """Answer the one question on standard input."""
     asked = json.load(sys.stdin)
     try:
-        answer = {"packages": read(**asked)}
+        answer: dict[str, Any] = {"packages": read(**asked)}
     except dnf.exceptions.Error as error:
         ours = isinstance(error, dnf.exceptions.MarkingError | dnf.exceptions.DepsolveError)
         answer = {"error": str(error).strip(), "retry": not ours}
@@ -45,7 +48,7 @@ def read(baseurl: str, packages: list[str], home: str, download: bool) -> list[d
         return [described(each) for each in chosen]
 
 
-def described(package: dnf.package.Package) -> dict[str, str]:
+def described(package: Any) -> dict[str, str]:
     """One package, with the sha256 that the repository's metadata promises."""
     kind, checksum = package.chksum
     if kind != hawkey.CHKSUM_SHA256:
