@@ -53,10 +53,16 @@ async def serve(port: int, upstream: int, round_trip: float) -> asyncio.Server:
     class Front(Line):
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
             super().connection_made(transport)
+            assert self.transport is not None
+            self.transport.pause_reading()  # until there is somewhere to write to
+            self._dialling = loop.create_task(self._dial())
+
+        async def _dial(self) -> None:
             back = Line(round_trip / 2)
             self.peer, back.peer = back, self
-            # Bytes that come before the back is connected wait at least one delay, which is longer.
-            self._dial = loop.create_task(loop.create_connection(lambda: back, "127.0.0.1", upstream))
+            await loop.create_connection(lambda: back, "127.0.0.1", upstream)
+            assert self.transport is not None
+            self.transport.resume_reading()
 
     return await loop.create_server(lambda: Front(round_trip / 2), "127.0.0.1", port)
 

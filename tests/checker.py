@@ -32,6 +32,10 @@ class Checker:
         self._speakers = [Identity(identity=f"{identity}/{role}", issuer=issuer) for role in ROLES]
         self._good: set[str] = set()
 
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._http.close()
+
     def tags(self) -> dict[str, str]:
         """`repository:tag` -> digest, of the whole catalogue."""
         found = {}
@@ -106,7 +110,7 @@ class Sampler:
 
     def _run(self) -> None:
         try:
-            while not self._stop.is_set():
+            while not self._stop.wait(0.02):
                 self.unproven += self._checker.unproven()
                 self.rounds += 1
         except Exception as error:  # told to the test when the block ends
@@ -119,5 +123,6 @@ class Sampler:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self._stop.set()
         self._thread.join()
+        self._checker.close()
         if self.broken:
             raise self.broken

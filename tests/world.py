@@ -159,7 +159,7 @@ class World:
     @property
     def builds(self) -> list[str]:
         """Every package that was built, in order, by whichever process."""
-        return self._builds.read_text().split() if self._builds.exists() else []
+        return self.builds_file.read_text().split() if self.builds_file.exists() else []
 
     @cached_property
     def checker(self) -> Checker:
@@ -178,24 +178,26 @@ class World:
         shutil.copytree(self.settings.repository, copy)
         return replace(self, folder=folder, settings=replace(self.settings, repository=str(copy), **changes))
 
-    def count_builds(self) -> None:
-        """From now on note every build of this process."""
-        real, file = tasks.build.run_build, self._builds
-
-        async def noted(tools: Any, bench: Any, package: Any, inputs: Any, work: Path) -> Any:
-            with file.open("a") as log:
-                log.write(f"{package.name}\n")
-            return await real(tools, bench, package, inputs, work)
-
-        tasks.build.run_build = noted
-
     @property
     def _clone(self) -> Path:
         return self.folder / "clone"
 
     @property
-    def _builds(self) -> Path:
+    def builds_file(self) -> Path:
+        """Where every process notes what it builds."""
         return self.settings.folder / "builds.log"
+
+
+def count_builds(file: Path) -> None:
+    """From now on note the name of each package that this process builds."""
+    real = tasks.build.run_build
+
+    async def noted(tools: Any, bench: Any, package: Any, inputs: Any, work: Path) -> Any:
+        with file.open("a") as log:
+            log.write(f"{package.name}\n")
+        return await real(tools, bench, package, inputs, work)
+
+    tasks.build.run_build = noted
 
 
 def named(child: Mapping[str, Any]) -> str | None:
@@ -221,9 +223,11 @@ def made_world(folder: Path, *, docker_url: str, prefect_api: str) -> Iterator[W
             daemon.start()
             stack.callback(daemon.stop)
         stack.enter_context(patch.object(tasks.build, "run_build", tasks.build.run_build))
-        world.count_builds()
+        count_builds(world.builds_file)
         asyncio.run(_first_release(world))
-        yield replace(world, first=world.head())
+        world = replace(world, first=world.head())
+        stack.callback(world.checker.close)
+        yield world
 
 
 async def _first_release(world: World) -> None:

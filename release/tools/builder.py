@@ -101,7 +101,8 @@ class Builder:
         """Build, and put the RPMs into the folder `out`.
 
         `BuildFailed` with the log when the spec cannot be built, or what it asks for not be installed; `Exceeded`,
-        with the log too, for a limit; `Broken` when scratch space or the engine failed.
+        with the log too, for a limit; `Misconfigured` for a toolchain without the programs of a build; `Broken` when
+        the engine failed or its disk is full.
         """
         await asyncio.to_thread(self._scratch.mkdir, parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self._scratch, prefix="build-") as folder, as_file(_SCRIPT) as script:
@@ -179,15 +180,24 @@ def _check(ended: Ended, order: BuildOrder, facts: Path) -> None:
         )
     if ended.code not in (_NO_ROOT, _NO_BUILD):
         raise Broken(f"the build's script failed with exit code {ended.code}", where=where, got=_tail(log))
-    if _FULL.search(log[-_LAST_WORDS:]):
-        space = f"more than {order.limits.scratch >> 20} MiB"
-        raise Broken("the scratch space is full", where=where, got=space, hint="raise its limit of scratch space")
+    full = _FULL.search(log[-_LAST_WORDS:])
+    if ended.code == _NO_ROOT and full:
+        raise Broken("the container engine's disk is full", where=where, got=_tail(log), hint="free some space")
     if ended.code == _NO_ROOT:
         raise BuildFailed("its BuildRequires cannot be installed", where=where, log=log, hint="see what is missing")
+    if full:
+        raise Exceeded(
+            "out of scratch space",
+            where=where,
+            log=log,
+            got=f"more than {order.limits.scratch >> 20} MiB",
+            hint="raise its limit of scratch space",
+        )
     refused = int((facts / "refused").read_text() or 0)
     if refused:
         raise Exceeded(
-            f"{where}: out of processes",
+            "out of processes",
+            where=where,
             log=log,
             got=f"{refused} forks beyond {order.limits.pids} processes were refused",
             hint="raise its limit of processes, or let it run fewer jobs at once",

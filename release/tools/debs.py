@@ -36,9 +36,15 @@ async def read_control(deb: Path) -> Control:
 
 
 async def unpack(deb: Path, control: Control, root: Path) -> Imported:
-    """Lay the package's files out below `root`; owners and modes are only recorded, so nobody need be root."""
+    """Lay the package's files out below `root`; owners and modes are only recorded, so nobody need be root.
+
+    `Refused` for a package that is damaged, or holds what it must not.
+    """
     archive = await run(["dpkg-deb", "--fsys-tarfile", deb], seconds=_SECONDS)
-    files = await asyncio.to_thread(_lay_out, archive.stdout, control.name, root)
+    try:
+        files = await asyncio.to_thread(_lay_out, archive.stdout, control.name, root)
+    except tarfile.TarError as error:
+        raise Refused("a package is damaged", where=deb.name, got=error) from error
     return Imported(control=control, files=files, provides=await _capabilities(files, root))
 
 

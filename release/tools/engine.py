@@ -155,7 +155,9 @@ class Engine:
             yield
         except ImageNotFound as error:
             raise Misconfigured(
-                "the engine lacks an image", got=error.explanation, hint="slipway up makes the toolchain image"
+                "the engine lacks an image",
+                got=error.explanation,
+                hint="run it again: that makes the toolchain's image",
             ) from error
         except NotFound as error:
             raise Broken("a container vanished", where=self._url, got=error.explanation, hint="run it again") from error

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from release.errors import Broken, Misconfigured, Refused
 from release.toolchain import LockedPackage, Origin, ToolchainLock
+from release.tools.folders import appearing
 from release.tools.process import run
 from release.tools.store import digest_of_file, link_or_copy
 
@@ -36,10 +35,8 @@ async def fetch_toolchain(lock: ToolchainLock, folder: Path, *, baseurl: str, ho
     if not await asyncio.to_thread(folder.exists):
         exact = [f"{each.name}-{each.version}.{each.arch}" for each in lock.packages]
         found = await _asked(exact, baseurl=baseurl, home=home, download=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
-            await asyncio.to_thread(_lay_out, lock, found, Path(scratch) / "rpms")
-            with contextlib.suppress(FileExistsError):  # somebody was faster, and fetched the same
-                (Path(scratch) / "rpms").rename(folder)
+        with appearing(folder) as scratch:
+            await asyncio.to_thread(_lay_out, lock, found, scratch / folder.name)
     return await asyncio.to_thread(lambda: tuple(sorted(folder.glob("*.rpm"))))
 
 

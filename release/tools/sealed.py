@@ -13,8 +13,8 @@ from release.errors import Refused
 class Exceeded(Refused):
     """A program needed more than a limit allows; `log` is what it had said until then."""
 
-    def __init__(self, message: str, *, log: bytes, got: str, hint: str) -> None:
-        super().__init__(message, got=got, hint=hint)
+    def __init__(self, message: str, *, log: bytes, got: str, hint: str, where: str | None = None) -> None:
+        super().__init__(message, where=where, got=got, hint=hint)
         self.log = log
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import shutil
-import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ from release.import_spec import FILESYSTEM, file_list, spec_text
 from release.toolchain import Origin, ToolchainLock
 from release.tools.apt import Apt
 from release.tools.debs import read_control, unpack
+from release.tools.folders import appearing
 from release.tools.process import run
 
 Progress = Callable[[int, int, str], None]
@@ -55,17 +54,15 @@ async def import_toolchain(
     """
     if not await asyncio.to_thread(folder.exists):
         debs = await Apt(home).download(lock.packages, home / "debs")
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
-            await _convert_all(debs, Importer(scratch=Path(scratch), epoch=epoch), progress)
-            with contextlib.suppress(FileExistsError):  # somebody was faster, and made the same
-                (Path(scratch) / "rpms").rename(folder)
+        with appearing(folder) as scratch:
+            importer = Importer(scratch=scratch, rpms=scratch / folder.name, epoch=epoch)
+            await _convert_all(debs, importer, progress)
     return await asyncio.to_thread(lambda: tuple(sorted(folder.glob("*.rpm"))))
 
 
 async def _convert_all(debs: Sequence[Path], importer: Importer, progress: Progress) -> None:
     groups: dict[tuple[str, str], dict[Path, Control]] = defaultdict(dict)
-    for deb in debs:
-        control = await read_control(deb)
+    for deb, control in zip(debs, await _controls(debs), strict=True):
         groups[control.source, control.arch][deb] = control
     workers = asyncio.Semaphore(_WORKERS)
     done = 0
@@ -86,6 +83,16 @@ async def _convert_all(debs: Sequence[Path], importer: Importer, progress: Progr
         raise failures.exceptions[0] from None
 
 
+async def _controls(debs: Sequence[Path]) -> list[Control]:
+    workers = asyncio.Semaphore(2 * _WORKERS)  # each is a short process that mostly waits for its own start
+
+    async def read(deb: Path) -> Control:
+        async with workers:
+            return await read_control(deb)
+
+    return await asyncio.gather(*(read(deb) for deb in debs))
+
+
 def _longest_first(group: tuple[object, Mapping[Path, Control]]) -> int:
     """A compiler at the end would leave the other workers idle."""
     return -sum(deb.stat().st_size for deb in group[1])
@@ -93,9 +100,10 @@ def _longest_first(group: tuple[object, Mapping[Path, Control]]) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Importer:
-    """Turns the packages of one source at a time into RPMs in `scratch`/rpms."""
+    """Turns the packages of one source at a time into RPMs in the folder `rpms`; `scratch` is to work in."""
 
     scratch: Path
+    rpms: Path
     epoch: int
 
     async def convert(self, source: str, arch: str, members: Mapping[Path, Control]) -> None:
@@ -117,7 +125,7 @@ class Importer:
             await self._rpmbuild(spec, work)
 
     async def _rpmbuild(self, spec: Path, work: Path) -> None:
-        defines = {**_DEFINES, "_topdir": str(work), "_rpmdir": str(self.scratch / "rpms")}
+        defines = {**_DEFINES, "_topdir": str(work), "_rpmdir": str(self.rpms)}
         words = [word for name, value in defines.items() for word in ("--define", f"{name} {value}")]
         argv = ["rpmbuild", "-bb", *words, "--buildroot", str(work / "root"), str(spec)]
         environment = {"SOURCE_DATE_EPOCH": str(self.epoch), "HOME": str(work)}

@@ -46,6 +46,20 @@ def test_resolves_what_the_seeds_need_as_if_nothing_were_installed(closure: dict
     assert {"hostname", "libc6", "libgcc-s1"} <= closure.keys()
 
 
+def state_of_the_machines_apt() -> dict[str, int]:
+    folders = ("/etc/apt", "/var/lib/apt/lists", "/var/cache/apt", "/var/lib/dpkg")
+    paths = [path for folder in folders for path in Path(folder).rglob("*") if path.name not in ("lock", "partial")]
+    return {str(path): path.lstat().st_mtime_ns for path in paths}
+
+
+async def test_leaves_the_machines_own_apt_alone(tmp_path: Path) -> None:
+    before = state_of_the_machines_apt()
+    private = Apt(tmp_path)
+    (package,) = (each for each in await private.resolve(("hostname",)) if each.name == "hostname")
+    await private.download([package], tmp_path / "debs")
+    assert state_of_the_machines_apt() == before
+
+
 async def test_imports_what_it_resolved_and_finds_it_again(home: Path, package: LockedPackage, tmp_path: Path) -> None:
     small = ToolchainLock.of(Origin.STAGE0, ("hostname",), [package])
     seen: list[tuple[int, int, str]] = []

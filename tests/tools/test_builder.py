@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from release.errors import Broken, Misconfigured
+from release.errors import Misconfigured
 from release.tools.builder import Builder, BuildFailed, BuildOrder, BuildOutput
 from release.tools.containers import Containers
 from release.tools.sealed import Ended, Exceeded, Limits, Sealed
@@ -137,6 +137,47 @@ async def test_builds_the_same_bytes_at_another_time(bench: Bench) -> None:
     again = await bench.build(compiled(bench), "again")
     assert hashes(first) == hashes(again)
     assert len(hashes(first)) == 2
+
+
+async def test_builds_at_once_do_not_meet(bench: Bench) -> None:
+    alone = "test ! -e /tmp/mine; touch /tmp/mine; sleep 1"
+    made = await asyncio.gather(*(bench.build(bench.order(alone, name=f"tiny{n}")) for n in range(3)))
+    assert [each.srpm.name for each in made] == [f"tiny{n}-1.0-1.t1.src.rpm" for n in range(3)]
+
+
+async def test_a_second_build_replaces_the_files_of_the_first(bench: Bench) -> None:
+    first = await bench.build(bench.order("echo first"))
+    before = first.srpm.read_bytes()
+    again = await bench.build(replace(bench.order("echo second"), epoch=1700000001))
+    assert again.srpm == first.srpm
+    assert again.srpm.read_bytes() != before
+
+
+async def test_sources_beside_the_spec_and_resolved_ones_are_both_there_but_no_folders(bench: Bench) -> None:
+    order = bench.order("ls -A %{_sourcedir}")
+    (order.sources / "resolved.tar").write_bytes(b"1")
+    (order.spec.parent / "local.patch").write_bytes(b"2")
+    (order.spec.parent / "old").mkdir()
+    (order.spec.parent / "old" / "nested.patch").write_bytes(b"3")
+    lines = (await bench.build(order)).log.decode().splitlines()
+    start = lines.index("+ ls -A /build/SOURCES") + 1
+    assert lines[start : start + 3] == ["local.patch", "resolved.tar", "tiny.spec"]
+    assert "nested.patch" not in lines
+
+
+async def test_a_missing_source_is_named(bench: Bench) -> None:
+    with pytest.raises(BuildFailed, match=r"tiny.spec: the build failed[^$]*Bad file: /build/SOURCES/lost.tar"):
+        await bench.build(bench.order(tags="Source0: lost.tar"))
+
+
+async def test_a_spec_that_rpm_cannot_read_is_shown_with_rpms_words(bench: Bench) -> None:
+    with pytest.raises(BuildFailed, match=r"Unknown tag: Licence"):
+        await bench.build(bench.order(tags="Licence: misspelt"))
+
+
+async def test_the_number_of_jobs_reaches_make(bench: Bench) -> None:
+    made = await bench.build(replace(bench.order("echo jobs %{?_smp_mflags}; nproc"), jobs=7))
+    assert b"\njobs -j7\n" in made.log
 
 
 async def test_the_builder_is_nobody_in_an_environment_of_ours_without_a_network(
@@ -298,8 +339,21 @@ async def test_a_build_that_forks_too_much_is_ended_and_named(bench: Bench) -> N
 
 
 async def test_a_full_scratch_space_is_named(bench: Bench) -> None:
-    with pytest.raises(Broken, match=r"tiny.spec: the scratch space is full[^$]*more than 64 MiB"):
+    with pytest.raises(Exceeded, match=r"tiny.spec: out of scratch space[^$]*more than 64 MiB") as caught:
         await bench.build(bench.order("dd if=/dev/zero of=large bs=1M count=100"))
+    assert b"dd: error writing 'large'" in caught.value.log
+
+
+async def test_files_that_only_their_owner_may_read_are_built_all_the_same(bench: Bench) -> None:
+    order = bench.order("cat %{SOURCE0}; echo %{secret}", tags="Source0: private.txt")
+    (order.sources / "private.txt").write_text("private\n")
+    (bench.folder / "secret.macros").write_text("%secret told\n")
+    for path in (order.sources / "private.txt", order.spec, bench.folder / "secret.macros"):
+        path.chmod(0o600)
+    order.spec.parent.chmod(0o700)
+    made = await bench.build(replace(order, macro_files=(bench.folder / "secret.macros",)))
+    assert b"\nprivate\n" in made.log
+    assert b"\ntold\n" in made.log
 
 
 async def test_a_toolchain_without_the_programs_of_a_build_is_named(bench: Bench, docker_url: str) -> None:

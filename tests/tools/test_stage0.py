@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import pytest
 
+from release.debian import rpm_version
 from release.errors import Broken, Refused
 from release.toolchain import LockedPackage, Origin, ToolchainLock
 from release.tools import stage0
@@ -43,7 +44,7 @@ async def converted(work: Path, *debs: Path, source: str = "tool") -> dict[str, 
     """The RPMs of the packages of one source, by file name."""
     controls = {deb: await read_control(deb) for deb in debs}
     arch = next(iter(controls.values())).arch
-    await Importer(scratch=work, epoch=EPOCH).convert(source, arch, controls)
+    await Importer(scratch=work, rpms=work / "rpms", epoch=EPOCH).convert(source, arch, controls)
     return {path.name: path for path in (work / "rpms").iterdir()}
 
 
@@ -153,6 +154,33 @@ async def test_base_files_does_not_say_whose_distribution_this_is(tmp_path: Path
     assert query(rpms["base-files-1.0-1.x86_64.rpm"], "[%{FILENAMES}\n]") == ["/usr/share/common-licenses/GPL-2"]
 
 
+VERSIONS = [
+    ("1.0-1", "1.0-2"),
+    ("1.0-9", "1.0-10"),
+    ("1.9-1", "1.10-1"),
+    ("1.0~rc1-1", "1.0-1"),
+    ("1.0-1~bpo12+1", "1.0-1"),
+    ("1.0-1", "1.0-1+b1"),
+    ("1.0-1", "1.0-1+deb12u1"),
+    ("1.0-1+deb12u1", "1.0-1+deb12u2"),
+    ("1.0-1+deb12u9", "1.0-1+deb12u10"),
+    ("1.0-1", "1.0-1.1"),
+    ("1.0+dfsg-1", "1.0.1-1"),
+    ("2.0-1", "1:1.0-1"),
+    ("5.36.0-7+deb12u4", "5.38.0-1"),
+    ("20210119-1", "20220109.1"),
+    ("2.4+20151223.gitfa8646d.1-2+b2", "2.4+20180101.git1-1"),
+]
+
+
+@pytest.mark.parametrize(("older", "newer"), VERSIONS)
+def test_rpm_orders_versions_as_dpkg_does(older: str, newer: str) -> None:
+    assert subprocess.run(["dpkg", "--compare-versions", older, "lt", newer], check=False).returncode == 0
+    compared = f"%{{lua: print(rpm.vercmp('{rpm_version(older)}', '{rpm_version(newer)}'))}}"
+    said = subprocess.run(["rpm", "--eval", compared], check=True, capture_output=True, text=True).stdout
+    assert said.strip() == "-1"
+
+
 async def test_certificates_are_one_file_where_tls_looks_for_them(tmp_path: Path) -> None:
     members = [file(f"./usr/share/ca-certificates/mozilla/{name}.crt", f"{name}\n".encode()) for name in "ba"]
     deb = write_deb(tmp_path, "ca-certificates", members)
@@ -163,7 +191,7 @@ async def test_certificates_are_one_file_where_tls_looks_for_them(tmp_path: Path
 
 @pytest.fixture
 async def filesystem(tmp_path: Path) -> Path:
-    await Importer(scratch=tmp_path, epoch=EPOCH).filesystem()
+    await Importer(scratch=tmp_path, rpms=tmp_path / "rpms", epoch=EPOCH).filesystem()
     return tmp_path / "rpms" / "stage0-filesystem-1-1.noarch.rpm"
 
 
@@ -248,11 +276,14 @@ async def test_a_relation_that_rpm_cannot_say_is_named(mirror: type[Mirror], tmp
 
 
 async def test_an_import_that_is_cancelled_leaves_nothing(mirror: type[Mirror], tmp_path: Path) -> None:
-    running = asyncio.create_task(stage0.import_toolchain(LOCK, tmp_path / "rpms", home=tmp_path, epoch=EPOCH))
-    await asyncio.sleep(0.3)
-    running.cancel()
+    def cancel(done: int, total: int, name: str) -> None:
+        running.cancel()
+
+    asked = stage0.import_toolchain(LOCK, tmp_path / "rpms", home=tmp_path, epoch=EPOCH, progress=cancel)
+    running = asyncio.create_task(asked)
     with pytest.raises(asyncio.CancelledError):
         await running
+    await asyncio.sleep(0.5)  # the loop takes note of the processes that were killed
     assert names(tmp_path) == ["debs"]
 
 
@@ -286,6 +317,14 @@ async def test_refuses_a_deb_that_leads_out_of_its_root(
     with pytest.raises((Refused, Broken)):
         await unpack(deb, await read_control(deb), root)
     assert (tmp_path / "outside").read_text() == "here before"
+
+
+async def test_refuses_a_deb_whose_content_is_damaged(tmp_path: Path) -> None:
+    deb = write_deb(tmp_path, "tool", [file("./usr/large", b"x" * 5000)])
+    content = deb.read_bytes()
+    deb.write_bytes(content.replace(b"./usr/large", b"./usr/Large"))  # the checksum of the member's header is wrong
+    with pytest.raises(Refused, match=r"tool.deb: a package is damaged"):
+        await unpack(deb, await read_control(deb), tmp_path / "root")
 
 
 async def test_refuses_a_deb_with_a_device(tmp_path: Path) -> None:

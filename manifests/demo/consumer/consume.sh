@@ -34,7 +34,7 @@ host() {
     # From here on the host follows the channel, not the release that its image belongs to.
     in_host rm -f /etc/yum.repos.d/skiff-release.repo
     in_host sed -i 's/^enabled=0/enabled=1/' /etc/yum.repos.d/skiff.repo
-    quietly in_host dnf -y --setopt=keepcache=1 install lua
+    quietly in_host dnf -y --setopt=keepcache=1 install lua tree
     echo "ok: a host follows $CHANNEL through the gateway with repo_gpgcheck=1: $(in_host rpm -q lua)"
 }
 
@@ -53,7 +53,11 @@ update() {
 
 verify() {
     in_host rpm --import /etc/pki/rpm-gpg/RPM-GPG-KEY-skiff
-    in_host sh -c 'rpmkeys -K --define "_pkgverify_level all" $(find /var/cache/dnf -name "*.rpm") | sed "s|.*/||"'
+    packages=$(in_host find /var/cache/dnf -name '*.rpm')
+    [ -n "$packages" ] || { echo "the host has downloaded no package to check" >&2; exit 1; }
+    # shellcheck disable=SC2086 # one word each: names of RPM files have no spaces
+    said=$(in_host rpmkeys -K --define '_pkgverify_level all' $packages) || { echo "$said" >&2; exit 1; }
+    echo "$said" | sed 's|.*/||'
     echo "ok: rpmkeys -K with _pkgverify_level all"
     if [ -z "$COSIGN" ]; then
         echo "skipped: cosign is not at hand, so the image's signature was not checked here"

@@ -13,7 +13,7 @@
 set -Eeuo pipefail
 shopt -s extglob nullglob
 readonly builder=1000
-mkdir -p /facts /out
+mkdir -p /facts /out /in/macros
 
 # What the spec asks for becomes the dependencies of one package: rpm answers whether all of it is there, and only if
 # not is dnf asked. Own packages take the place of the toolchain's namesakes, whatever their versions.
@@ -45,7 +45,7 @@ namesakes() {
 
 macros() {
     local file line
-    for file in /in/macros/*; do
+    for file in /build/macros/*; do
         printf '%s\0' --load "$file"
     done
     while IFS= read -r line; do
@@ -53,11 +53,11 @@ macros() {
     done < /in/order/defines
 }
 
+# Copies, because the builder could not read the files of a careful umask, and must be able to write beside them.
 prepare() {
-    mkdir -p /build/BUILD /build/SOURCES /build/home
-    for folder in /in/sources /in/spec; do
-        find "$folder" -maxdepth 1 -type f -exec cp --no-preserve=all -t /build/SOURCES {} +
-    done
+    mkdir -p /build/BUILD /build/SOURCES /build/home /build/macros
+    find /in/sources /in/spec -maxdepth 1 -type f -exec cp --no-preserve=all -t /build/SOURCES {} +
+    find /in/macros -maxdepth 1 -type f -exec cp --no-preserve=all -t /build/macros {} +
     chown -R $builder:$builder /build
 }
 
