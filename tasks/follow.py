@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from release.channel_files import channel_path, parse_channel
+from release.channels import Channel, check_succession
 from release.distro import Distro
 from release.errors import Broken
 from release.tags import Drift, Move, channel_moves, drift, refuse_unproven
@@ -45,12 +47,22 @@ async def follow(tools: Tools, distro: Distro, channel: str) -> tuple[Drift, ...
 
 async def drifted(tools: Tools, distro: Distro, channel: str) -> tuple[Drift, ...]:
     """Where the registry's tags differ from the channel's pointer in git."""
-    pointer, _ = await fetch_channel(tools, distro, channel)
-    if pointer.current is None:
+    pointer, head = await fetch_channel(tools, distro, channel)
+    if pointer.current is None or head is None:
         return ()
+    await _refuse_rewritten(tools, pointer, head)
     release = await fetch_release(tools, distro, pointer.current.digest)
     wished = channel_moves(pointer, release, releases_repository=distro.releases_repository)
     return drift(wished, await _facts(tools, wished))
+
+
+async def _refuse_rewritten(tools: Tools, pointer: Channel, head: str) -> None:
+    """A pointer may be edited by hand; its serial may not fall, and its history may not change, whoever commits it."""
+    commit = await asyncio.to_thread(tools.repository.commit, head)
+    for parent in commit.parents[:1]:
+        raw = await asyncio.to_thread(tools.repository.read_file, parent, channel_path(pointer.channel))
+        if raw is not None:
+            check_succession(parse_channel(raw.decode(), name=pointer.channel), pointer)
 
 
 async def move_tags(tools: Tools, distro: Distro, moves: Sequence[Move]) -> None:

@@ -109,7 +109,7 @@ async def _stable(tools: Tools) -> tuple[str, Distro]:
 
 def _files(after: Channel, decision: Decision) -> dict[str, bytes]:
     record = f"decisions/{after.channel}/{after.serial}.json"
-    return {channel_path(after.channel): channel_yaml(after).encode(), record: decision.to_bytes() + b"\n"}
+    return {channel_path(after.channel): channel_yaml(after).encode(), record: decision.to_bytes()}
 
 
 def _message(after: Channel, decision: Decision) -> str:
