@@ -18,6 +18,7 @@ from release.errors import Broken, Misconfigured, Refused
 from release.tools.daemons import Daemon
 from release.tools.docker_daemon import DEFAULT_SOCKET, docker_daemon, engine_answers, release_mounts
 from release.tools.registry_daemon import answers, registry_daemon
+from signing import embedded
 from tasks.settings import Settings, prefect_environment
 
 Say = Callable[[str, str], None]  # (part, what happened to it), for a person who watches
@@ -101,14 +102,11 @@ def _sigstore(settings: Settings) -> Daemon:
     folder = settings.folder / "sigstore"
     return Daemon(
         name="sigstore",
-        argv=[
-            sys.executable, "-m", "signing.embedded", "--state", str(folder),
-            "--port", str(settings.sigstore_port), "--identity", settings.identity,
-        ],
+        argv=embedded.command(state=folder, port=settings.sigstore_port, identity=settings.identity),
         folder=folder,
         environment={"PYTHONPATH": _code()},
         ready=lambda: answers(f"{settings.sigstore_url}/healthz"),
-    )  # fmt: skip
+    )
 
 
 def _prefect(settings: Settings) -> Daemon:

@@ -1,4 +1,4 @@
-"""What the documentation says is so: links, commands, settings, tags, keys, examples and messages are asked of the code."""
+"""What the documentation says is so: links, commands, settings, tags, keys, examples, messages: the code is asked."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import yaml
 
 from flows.cli import app
 from release.aliases import mint_alias
+from release.channels import rolled_back
 from release.commits import End
 from release.decisions import Decision
 from release.digests import digest_of
@@ -40,7 +41,7 @@ from tests.release import promotion_world as world
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`([^`]+)`")
-COMMAND = re.compile(r"(?:^|[\s/])slipway\s+([a-z]+)\b([^\n|#]*)", re.MULTILINE)
+COMMAND = re.compile(r"(?:^|[\s/])slipway +([a-z]+)\b([^\n|#]*)", re.MULTILINE)
 VARIABLE = re.compile(r"\bSLIPWAY_[A-Z]+(?:_[A-Z]+)*\b")
 
 
@@ -57,10 +58,14 @@ def fences(language: str) -> list[tuple[str, str]]:
     return [(name, body) for name, text in pages() for kind, body in FENCE.findall(text) if kind == language]
 
 
+def spans(text: str) -> list[str]:
+    """The inline code of a text, each on one line."""
+    return [" ".join(each.split()) for each in SPAN.findall(FENCE.sub("", text))]
+
+
 def code(text: str) -> str:
     """What a page shows as code: fenced blocks, and spans, one a line."""
-    spans = [" ".join(each.split()) for each in SPAN.findall(FENCE.sub("", text))]
-    return "\n".join([*(body for _, body in FENCE.findall(text)), *spans])
+    return "\n".join([*(body for _, body in FENCE.findall(text)), *spans(text)])
 
 
 def anchors(text: str) -> set[str]:
@@ -76,8 +81,9 @@ def rows(text: str, first: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
 
 
-def spans(cells: list[str]) -> set[str]:
-    return {each for cell in cells for each in SPAN.findall(cell)}
+def told(text: str, first: str) -> set[str]:
+    """The inline code in the first column of that table."""
+    return {each for row in rows(text, first) for each in spans(row[0])}
 
 
 def commands() -> dict[str, set[str]]:
@@ -112,25 +118,22 @@ def test_every_command_and_option_exists() -> None:
 
 
 def test_the_readme_lists_every_command() -> None:
-    listed = {each.split()[1] for each in spans([row[0] for row in rows(page("README.md"), "command")])}
-    assert listed == set(commands())
+    assert {each.split()[1] for each in told(page("README.md"), "command")} == set(commands())
 
 
 def test_every_setting_that_is_named_exists_and_every_setting_is_explained() -> None:
     known = {each.metadata["variable"] for each in fields(Settings)}
     named = {variable for _, text in pages() for variable in VARIABLE.findall(text)}
     assert named <= known
-    assert {row[0].strip("`") for row in rows(page("docs/production.md"), "variable")} == known
+    assert told(page("docs/production.md"), "variable") == known
 
 
 def test_the_documented_defaults_are_those_of_the_code() -> None:
-    settings = dict((name, value) for name, value, _ in read_settings({}, start=ROOT).rows())
-    told = {row[0].strip("`"): row[1].strip("`") for row in rows(page("docs/production.md"), "variable")}
-    plain = {name: default for name, default in told.items() if re.fullmatch(r"\d+|https?://\S+|[a-z]+", default)}
+    real = {name: str(value) for name, value, _ in read_settings({}, start=ROOT).rows()}
+    said = {row[0].strip("`"): row[1].strip("`") for row in rows(page("docs/production.md"), "variable")}
+    plain = {name: default for name, default in said.items() if re.fullmatch(r"\d+|http\S+|[a-z]+", default)}
     assert len(plain) > 8
-    assert {name: str(settings[name]) for name in plain if plain[name] != "none"} == {
-        name: default for name, default in plain.items() if default != "none"
-    }
+    assert {name: real[name] or "none" for name in plain} == plain
 
 
 def test_yaml_examples_are_accepted_by_the_parsers() -> None:
@@ -164,34 +167,34 @@ def test_every_tag_of_the_table_is_made_by_the_code() -> None:
     snapshot = Snapshot.of(commit="c", committed=datetime.now(UTC), repodata=[repodata], built=[])
     made = {key_tag(digest), image_tag(digest), fallback_tag(digest), *snapshot.tags()}
     made.add(mint_alias(tags={}, digest=digest, commit_time=datetime.now(UTC)))
-    told = {each for each in spans([row[0] for row in rows(page("docs/architecture.md"), "tag")]) if "<" in each}
     holes = {"<64 hex>": "[0-9a-f]{64}", "<yyyymmdd>": r"\d{8}", "<n>": r"\d+"}
-    patterns = [re.sub("<[^>]+>", lambda hole: holes[hole[0]], each) for each in told]
+    named = [each for each in told(page("docs/architecture.md"), "tag") if "<" in each]
+    patterns = [re.sub("<[^>]+>", lambda hole: holes[hole[0]], each) for each in named]
     assert len(patterns) == len(made)
     assert all(any(re.fullmatch(pattern, tag) for pattern in patterns) for tag in made)
 
 
 def test_exit_codes_are_those_of_the_errors() -> None:
-    told = {row[1]: row[0] for row in rows(page("docs/operations.md"), "code")}
+    codes = {row[1]: row[0] for row in rows(page("docs/operations.md"), "code")}
     for family in (Misconfigured, Refused, Broken):
-        assert told[family.__name__] == str(family.exit_code)
+        assert codes[family.__name__] == str(family.exit_code)
 
 
 def test_the_ends_of_a_commit_are_all_explained() -> None:
-    assert spans([row[0] for row in rows(page("docs/operations.md"), "state")]) == set(End)
+    assert told(page("docs/operations.md"), "state") == set(End)
 
 
 def test_gates_guards_and_lanes_are_all_explained() -> None:
     text = page("docs/channels.md")
-    assert spans([row[0] for row in rows(text, "kind")]) == set(GateKind)
+    assert told(text, "kind") == set(GateKind)
     guards = {result.gate for result in guard(world.decided().question)}
-    assert guards <= set(SPAN.findall(text.partition("### Guards")[2].partition("###")[0]))
-    assert set(Lane) <= {each.split()[-1] for each in SPAN.findall(text)}
+    assert guards <= set(spans(text.partition("### Guards")[2].partition("###")[0]))
+    assert set(Lane) <= {each.split()[-1] for each in spans(text.partition("### Lanes")[2].partition("###")[0])}
 
 
 def test_the_keys_of_a_policy_are_all_explained() -> None:
-    told = spans([row[0] for row in rows(page("docs/channels.md").partition("## The policy")[2], "key")])
-    assert told == {each.name for each in fields(Policy)} - {"digest"}
+    policy = page("docs/channels.md").partition("## The policy")[2]
+    assert told(policy, "key") == {each.name for each in fields(Policy)} - {"digest"}
 
 
 def test_the_keys_of_distro_yaml_are_all_explained() -> None:
@@ -199,14 +202,12 @@ def test_the_keys_of_distro_yaml_are_all_explained() -> None:
         parse_distro("nonsense: 1\n")
     expected = re.search(r"one of: (.*)", caught.value.diagnostics())
     assert expected
-    told = spans([row[0] for row in rows(page("docs/distribution.md"), "key")])
-    prose = set(SPAN.findall(page("docs/distribution.md")))
-    assert {each.partition(".")[0] for each in told} | {"spec_roots", "images"} <= prose | told
-    assert set(expected[1].split(", ")) <= {each.partition(".")[0] for each in told}
+    explained = {each.partition(".")[0] for each in told(page("docs/distribution.md"), "key")}
+    assert explained == set(expected[1].split(", "))
 
 
 def test_the_keys_of_an_image_are_all_explained() -> None:
-    named = set(SPAN.findall(page("docs/image-definitions.md")))
+    named = set(spans(page("docs/image-definitions.md")))
     unexplained = {str(field.alias) for field in SystemModel.model_fields.values()} - named
     assert unexplained == {"IsDefault"}  # of no consequence where exactly one system is allowed
 
@@ -219,28 +220,28 @@ def test_the_cosign_command_is_the_one_that_the_status_page_shows() -> None:
 
 
 def test_the_messages_of_the_worked_example_are_real() -> None:
-    told = " ".join(page("docs/channels.md").split())
+    text = " ".join(page("docs/channels.md").split())
     policy = next(parse_policy(text, name="stable") for _, text in fences("yaml") if "gates:" in text)
     waivers = next(parse_waivers(text) for _, text in fences("yaml") if "waivers:" in text)
     five_hours = world.BETA_AT + timedelta(hours=5)
     soaking = ask(policy, five_hours)
     assert soaking.excuse
     said = f"{soaking.excuse.message} got: {soaking.excuse.got} expected: {soaking.excuse.expected}"
-    assert f"error: stable: {said} mend: {soaking.excuse.action}" in told
+    assert f"error: stable: {said} mend: {soaking.excuse.action}" in text
     waived = next(each for each in ask(policy, five_hours, waivers=waivers).results if each.gate == "soaked")
-    assert f"soaked: PASS ({waived.message})" in told
+    assert f"soaked: PASS ({waived.message})" in text
 
     moved = promote(world.channel(), ask(policy, world.SOAKED))
     reason = "R-20261122.3 breaks dnf"
-    back = world.rolled_back(moved, at=world.SOAKED, by="robin", reason=reason, policy=policy.digest, valid_seconds=1)
+    back = rolled_back(moved, at=world.SOAKED, by="robin", reason=reason, policy=policy.digest, valid_seconds=1)
     assert back.current
-    assert f"stable is back at {back.current.alias} (serial {back.serial}) and held: {reason}" in told
+    assert f"stable is back at {back.current.alias} (serial {back.serial}) and held: {reason}" in text
     denied = ask(policy, world.SOAKED, channel=back)
     fixed = ask(policy, world.SOAKED, channel=back, release=world.ref(4))
     frozen = ask(policy, world.SOAKED.replace(month=12))
     for each in (denied, fixed, frozen):
         assert each.excuse
-        assert each.excuse.message in told
+        assert each.excuse.message in text
     assert ask(policy, world.SOAKED, channel=back, release=world.ref(4), by_hand="robin").excuse is None
 
 
