@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import subprocess
 import sys
 import time
@@ -23,7 +22,7 @@ from signing.policy import Role, identity_of
 from tasks.fetch import fetch_channel, fetch_distro, fetch_head
 from tasks.init import initialize
 from tasks.record import recorded
-from tasks.settings import Settings
+from tasks.settings import Settings, person_environment
 from tasks.stack import engine_url, up
 from tasks.wiring import Tools, open_tools
 
@@ -122,7 +121,7 @@ def _push(tools: Tools, patch: Path) -> None:
         ["git", "-C", str(work), "am", "-q", "--whitespace=nowarn", str(patch)],
         ["git", "-C", str(work), "push", "-q", "origin", f"HEAD:{branch}"],
     ):
-        done = subprocess.run(words, env={**os.environ, **who}, capture_output=True, text=True, check=False)
+        done = subprocess.run(words, env={**person_environment(), **who}, capture_output=True, text=True, check=False)
         sys.stderr.write(done.stderr)
         if done.returncode:
             raise Broken(f"{' '.join(words[:2])} failed", got=done.stderr.strip())
@@ -180,7 +179,7 @@ class Consumer:
 
     def __init__(self, settings: Settings, tree: Path, environment: Mapping[str, str]) -> None:
         self._script = tree / "demo" / "consumer" / "consume.sh"
-        self._environment = {**os.environ, "DOCKER_HOST": engine_url(settings), **environment}
+        self._environment = {**person_environment(), "DOCKER_HOST": engine_url(settings), **environment}
 
     def __call__(self, *steps: str) -> list[str]:
         checks = []

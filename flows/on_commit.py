@@ -12,7 +12,7 @@ from flows import seen
 from flows.fanout import Outcome, fan_out
 from release.aliases import ReleaseRef
 from release.commits import CommitNote, End
-from release.digests import canonical_json
+from release.digests import canonical_json, digest_of
 from release.errors import Broken, Error, Refused
 from release.plan import Plan
 from release.releases import Release, SourceCommit, Trust
@@ -23,7 +23,7 @@ from tasks.bench import Bench, make_bench
 from tasks.build import Built, build, key_of, reuse
 from tasks.detect import Previous, changes_since, ended_already, previous_release
 from tasks.follow import follow
-from tasks.prepare import Tree, prepare
+from tasks.prepare import Tree, check, prepare
 from tasks.progress import Progress, new_run
 from tasks.promote import promote
 from tasks.publish import PublishedSnapshot, publish_release, publish_snapshot
@@ -31,6 +31,7 @@ from tasks.record import record
 from tasks.settings import read_settings
 from tasks.wiring import Tools, open_tools
 
+UNCHANGED = "nothing that it is made from changed"
 STAGES = ("detect", "toolchain", "plan", "build", "publish", "images", "release", "promote")
 
 
@@ -50,37 +51,42 @@ async def on_commit(repository: str, commit: str, subject: str = "") -> str:
 
     A `Refused` ends the commit with a note; a `Broken` leaves it open, and the poller tries again.
     """
-    settings = read_settings()
-    async with open_tools(settings) as tools:
-        ended = await ended_already(tools, commit)
-        if ended is not None:
-            note = await record(tools, commit, ended.note, now=tools.now())
-            return f"{note.state}: {note.reason or (note.release.alias if note.release else '')}"
-        progress = Progress(
-            folder=settings.folder / "progress",
-            run=new_run(
-                name=_run_name() if subject else commit[:12], commit=commit, subject=subject, stages=STAGES,
-                now=tools.now(), url=_run_url(settings.prefect_api),
-            ),
-        )  # fmt: skip
+    async with open_tools(read_settings()) as tools:
         try:
-            note = await _release(tools, commit, progress)
+            ended = await ended_already(tools, commit)
+            note = ended.note if ended else await _watched(tools, commit, subject)
         except Broken:
             raise
         except Error as error:
-            end = End.FAILED if hasattr(error, "log") else End.REFUSED
-            await record(tools, commit, CommitNote(state=end, reason=_one_line(error)), now=tools.now())
+            await record(tools, commit, _bad_end(error), now=tools.now())
             raise
-        finally:
-            progress.finish()
-        await record(tools, commit, note, now=tools.now())
+        note = await record(tools, commit, note, now=tools.now())
         return f"{note.state}: {note.release.alias if note.release else note.reason}"
+
+
+async def _watched(tools: Tools, commit: str, subject: str) -> CommitNote:
+    """The release, with a file that people follow it by."""
+    progress = Progress(
+        folder=tools.settings.folder / "progress",
+        run=new_run(
+            name=_run_name() if subject else commit[:12], commit=commit, subject=subject, stages=STAGES,
+            now=tools.now(), url=_run_url(tools.settings.prefect_api),
+        ),
+    )  # fmt: skip
+    try:
+        return await _release(tools, commit, progress)
+    finally:
+        progress.finish()
 
 
 async def _release(tools: Tools, commit: str, progress: Progress) -> CommitNote:
     with progress.stage("detect"):
         tree = await prepare(tools, commit)
+        await check(tools, tree)
         previous = await previous_release(tools, tree.distro)
+    if previous and previous.release.source.commit == commit:  # a run that was killed before it could say so
+        await follow(tools, tree.distro, tree.distro.channels[0])
+        return CommitNote(state=End.RELEASED, release=previous.reference)
     with progress.stage("toolchain"):
         bench = await make_bench(tools, tree, invocation=str(runtime.flow_run.id or commit))
     with progress.stage("plan"):
@@ -170,9 +176,9 @@ def _refuse_failures(outcome: Outcome[Built]) -> None:
     """One error for everything that failed: the first in full, the others and what they block by name."""
     if not outcome.failed:
         return
-    first, *others = outcome.failed.values()
+    (_, first), *others = outcome.failed.items()
     if others:
-        first.hint = f"{first.hint}\n  also failed: {', '.join(sorted(outcome.failed)[1:])}"
+        first.hint = f"{first.hint}\n  also failed: {', '.join(sorted(name for name, _ in others))}"
     if outcome.blocked:
         first.hint = f"{first.hint}\n  not built, because it needs them: {', '.join(sorted(outcome.blocked))}"
     raise first
@@ -188,11 +194,13 @@ async def _publish(
 ) -> ReleaseRef:
     distro, commit = bench.tree.distro, bench.tree.commit
     plan_json = canonical_json(plan.to_json())
+    # Not whether this run built it: a release is the same whichever attempt made it.
+    reasons = {step.package: step.reason for step in plan.steps}
     certificates = canonical_json(
-        {name: {"key": each.build.key, "reused": each.reused} for name, each in sorted(built.items())}
+        {name: {"key": each.build.key, "reason": reasons.get(name, UNCHANGED)} for name, each in sorted(built.items())}
     )
     release = Release(
-        source=SourceCommit(repository=tools.repository.url, commit=commit.sha, time=commit.time),
+        source=SourceCommit(repository=tools.repository_uri, commit=commit.sha, time=commit.time),
         distro=distro.name,
         version=distro.version,
         trust=Trust.EMBEDDED if tools.verifier.trust is SignerTrust.EMBEDDED else Trust.PRIVATE,
@@ -220,6 +228,14 @@ async def _enter_first_channel(tools: Tools, tree: Tree, reference: ReleaseRef) 
 def _run_url(api: str) -> str | None:
     run = runtime.flow_run.id
     return f"{api.removesuffix('/api')}/runs/flow-run/{run}" if run else None
+
+
+def _bad_end(error: Error) -> CommitNote:
+    """A build that failed left a log; everything else that is no accident was refused by a rule."""
+    log: bytes | None = getattr(error, "log", None)
+    if log is None:
+        return CommitNote(state=End.REFUSED, reason=_one_line(error))
+    return CommitNote(state=End.FAILED, reason=_one_line(error), log=digest_of(log))
 
 
 def _one_line(error: Error) -> str:

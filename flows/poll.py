@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 
 from prefect import flow
 
 from flows.runs import ON_CHANNEL_CHANGE, ON_COMMIT, Orchestrator, orchestrator
 from release.commits import CommitNote, End
 from release.distro import Distro
+from release.promotions import candidates
 from release.tools.git import Commit
-from tasks.fetch import fetch_distro, fetch_head
+from tasks.fetch import fetch_channel, fetch_distro, fetch_head
 from tasks.follow import drifted
 from tasks.record import record
 from tasks.settings import read_settings
@@ -30,7 +32,11 @@ async def poll() -> str:
     settings = read_settings()
     async with open_tools(settings) as tools, orchestrator() as prefect:
         distro = await fetch_distro(tools, await fetch_head(tools, settings.branch))
-        found = [*await _lost_commits(tools, distro, prefect), *await _drift(tools, distro, prefect)]
+        found = [
+            *await _lost_commits(tools, distro, prefect),
+            *await _drift(tools, distro, prefect),
+            *await _waiting(tools, distro, prefect),
+        ]
     return "; ".join(found) or "nothing was lost"
 
 
@@ -78,17 +84,32 @@ async def _is_running(prefect: Orchestrator, tools: Tools, commit: Commit) -> bo
     return any(not run.final for run in await prefect.runs_of(f"{tools.settings.repository_name}@{commit.sha}"))
 
 
+async def _waiting(tools: Tools, distro: Distro, prefect: Orchestrator) -> list[str]:
+    """A channel that could move on and that nobody will ask: the run that was to come back after its soak is lost."""
+    if await prefect.unfinished(ON_CHANNEL_CHANGE):
+        return []
+    pointers = [(await fetch_channel(tools, distro, name))[0] for name in distro.channels]
+    for upstream, channel in pairwise(pointers):
+        if candidates(channel, upstream):
+            await _start_channels(tools, distro, prefect, "waiting")
+            return [f"{channel.channel}: asked whether it may move on"]
+    return []
+
+
 async def _drift(tools: Tools, distro: Distro, prefect: Orchestrator) -> list[str]:
     found = [each for channel in distro.channels for each in await drifted(tools, distro, channel)]
-    head = await asyncio.to_thread(tools.repository.head, distro.channels_branch)
-    if not found or head is None:
-        return []
-    # The key holds what was found: the same drift is mended once, drift that comes back is mended again.
-    stamp = tools.now().isoformat(timespec="minutes")
+    if found:
+        await _start_channels(tools, distro, prefect, "drift")
+    return [each.message() for each in found]
+
+
+async def _start_channels(tools: Tools, distro: Distro, prefect: Orchestrator, why: str) -> None:
+    """One run a minute at the most, for whatever reason it is asked again and again."""
+    head = await fetch_head(tools, distro.channels_branch)
+    name = tools.settings.repository_name
     await prefect.start(
         ON_CHANNEL_CHANGE,
-        key=f"{tools.settings.repository_name}@{head}:drift:{stamp}",
-        parameters={"repository": tools.settings.repository_name, "commit": head},
+        key=f"{name}@{head}:{why}:{tools.now().isoformat(timespec='minutes')}",
+        parameters={"repository": name, "commit": head},
         tags=("trigger:poll",),
     )
-    return [each.message() for each in found]

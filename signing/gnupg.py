@@ -68,7 +68,7 @@ class Home:
 
     def without(self, key: str) -> Misconfigured:
         """The error of a home that does not hold `key`."""
-        hint = "slipway up makes a key; or name the GNUPGHOME and the fingerprint of yours"
+        hint = "slipway init makes a key; or name the GNUPGHOME and the fingerprint of yours"
         return Misconfigured("no key to sign RPMs with", where=str(self.path), expected=key, hint=hint)
 
 

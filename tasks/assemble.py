@@ -90,7 +90,7 @@ async def assemble(
     """
     started = tools.now()
     distro = bench.tree.distro
-    definition = read_definition(entry.definition, _reader(bench.tree.folder))
+    definition = read_definition(entry.definition, bench.tree.read)
     assembler = RootAssembler(containers=tools.containers, image=bench.toolchain.image, folder=tools.scratch("roots"))
     stage("resolving")
     packages = await assembler.resolve(definition, pantry.folder)
@@ -271,10 +271,6 @@ def _pinned_repository(tools: Tools, bench: Bench, pantry: Pantry) -> dict[str, 
         f"gpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-{distro.name}\n"
     )
     return {f"/etc/yum.repos.d/{distro.name}-release.repo": text.encode()}
-
-
-def _reader(folder: Path) -> Callable[[str], bytes]:
-    return lambda path: (folder / path).read_bytes()
 
 
 def _names(packages: Sequence[ImagePackage]) -> tuple[str, ...]:

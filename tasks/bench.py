@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from release.errors import Misconfigured
 from release.graph import Graph
 from tasks.bootstrap import Progress, ToolchainSet, bootstrap
 from tasks.prepare import Tree, parse
@@ -25,8 +26,16 @@ class Bench:
 
 
 async def make_bench(tools: Tools, tree: Tree, *, invocation: str, progress: Progress = lambda *_: None) -> Bench:
-    """The bench for a tree, for its first architecture; `invocation` is the run that provenance will name."""
-    arch = tree.distro.arches[0]
+    """The bench for a tree, for its first architecture; `invocation` is the run that provenance will name.
+
+    Containers of runs that were killed are removed: they hold memory that the next build needs.
+    """
+    arch, *others = tree.distro.arches
+    if others:
+        raise Misconfigured(
+            "only one architecture is built yet", where="distro.yaml", got=", ".join(tree.distro.arches), expected=arch
+        )
+    await tools.containers.remove_strays()
     toolchain = await bootstrap(tools, tree, arch=arch, progress=progress)
     packages = await parse(tools, tree, image=toolchain.image, arch=arch)
     return Bench(tree, toolchain, Graph.of(packages, toolchain.binaries), arch=arch, invocation=invocation)

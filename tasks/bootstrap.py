@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from release import oci
 from release.builds import Build, Rpm
 from release.digests import digest_of_json, hex_of
+from release.distro import Distro
 from release.errors import Misconfigured
 from release.specs import BinaryPackage
 from release.toolchain import Origin, ToolchainLock
-from release.tools import stage0
+from release.tools import rpm_repository, stage0
 from release.tools.repodata import capabilities, compose_folder
 from release.tools.toolchain_image import make_toolchain_image
 from signing.attestations import Run, import_statement
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from tasks.wiring import Tools
 
 SHARD = 100  # RPMs a manifest: registries limit the layers of one (reference: ECR at about 500)
-_IMPORT_LOG = b"imported from the packages that the toolchain lock pins; no program of theirs was run\n"
+_IMPORT_LOG = b"brought from the packages that the toolchain lock pins; no program of theirs was run\n"
 EPOCH = 1577836800  # 2020-01-01: imported packages have no commit of ours to take a time from
 Progress = Callable[[int, int, str], None]
 
@@ -71,19 +72,15 @@ async def bootstrap(tools: Tools, tree: Tree, *, arch: str, progress: Progress =
 
 def _keys(lock: ToolchainLock, arch: str) -> list[str]:
     """The build key of each shard: known before any package is here, because the lock decides everything."""
-    shards = -(-(len(lock.packages) + 1) // SHARD)  # and one package of our own, the filesystem
+    own = 1 if lock.origin is Origin.STAGE0 else 0  # the filesystem package
+    shards = -(-(len(lock.packages) + own) // SHARD)
     return [digest_of_json({"toolchain": lock.digest, "arch": arch, "shard": n, "of": shards}) for n in range(shards)]
 
 
 async def _import(tools: Tools, tree: Tree, arch: str, progress: Progress) -> tuple[Build, ...]:
     lock = tree.lock
-    if lock.origin is not Origin.STAGE0:
-        raise Misconfigured("a toolchain from an RPM repository is not imported yet", where=tree.distro.toolchain.lock)
-    folder = tools.scratch("stage0") / hex_of(lock.digest)
-    home = tools.settings.folder / "apt"
     started = tools.now()
-    paths = await stage0.import_toolchain(lock, folder, home=home, epoch=EPOCH, progress=progress)
-    signed = await _signed(tools, paths)
+    signed = await _signed(tools, await _brought(tools, tree, progress))
     log = await publish_log(tools, tree.distro.rpms_repository, _IMPORT_LOG)
     run = Run(
         builder=f"{tree.distro.identity}/builder",
@@ -97,6 +94,27 @@ async def _import(tools: Tools, tree: Tree, arch: str, progress: Progress) -> tu
     shards = [signed[n * SHARD : (n + 1) * SHARD] for n in range(len(keys))]
     return tuple([await _publish(tools, tree, arch, n, key, shard, run)
                   for n, (key, shard) in enumerate(zip(keys, shards, strict=True))])  # fmt: skip
+
+
+async def resolve_toolchain(tools: Tools, distro: Distro) -> ToolchainLock:
+    """The lock of what distro.yaml asks for, as its origin has it now."""
+    wanted, home = distro.toolchain, tools.settings.folder
+    if wanted.baseurl:
+        return await rpm_repository.resolve(wanted.packages, baseurl=wanted.baseurl, home=home / "dnf")
+    return await stage0.resolve(wanted.seeds, home=home / "apt")
+
+
+async def _brought(tools: Tools, tree: Tree, progress: Progress) -> tuple[Path, ...]:
+    """The RPMs of the lock, from where its packages come from."""
+    lock, home = tree.lock, tools.settings.folder
+    folder = tools.scratch("imported") / hex_of(lock.digest)
+    if lock.origin is Origin.STAGE0:
+        return await stage0.import_toolchain(lock, folder, home=home / "apt", epoch=EPOCH, progress=progress)
+    if not tree.distro.toolchain.baseurl:
+        raise Misconfigured(
+            "the toolchain lock is of an RPM repository, and distro.yaml names none", where=tree.distro.toolchain.lock
+        )
+    return await rpm_repository.fetch_toolchain(lock, folder, baseurl=tree.distro.toolchain.baseurl, home=home / "dnf")
 
 
 async def _signed(tools: Tools, paths: Sequence[Path]) -> list[Rpm]:

@@ -147,7 +147,7 @@ async def run_build(
         error.where = package.spec
         error.hint = (
             f"whole log: {blob_url(tools, repository, log.digest)}\n"
-            f"        reproduce it here: slipway build {package.name} --commit {tree.commit.sha[:12]}"
+            f"        reproduce it here: slipway build {package.name} --commit {tree.commit.sha}"
         )
         raise
 
@@ -162,7 +162,7 @@ async def collect_inputs(tools: Tools, bench: Bench, name: str) -> dict[str, Pat
         if found is None:
             raise Refused(
                 f"{name} needs {each}, which is not built yet", where=bench.graph.packages[name].spec,
-                hint=f"slipway build {each} first, or let the pipeline release the commit",
+                hint="let the pipeline release the commit: what it built is reused here",
             )  # fmt: skip
         built[each] = found
     return await _files(tools, bench, {each: built[each] for each in wanted})
@@ -189,7 +189,7 @@ def _source_layers(tools: Tools, package: Package) -> tuple[oci.Descriptor, ...]
 def _recipe(tools: Tools, bench: Bench, package: Package, output: BuildOutput) -> Recipe:
     tree = bench.tree
     return Recipe(
-        repository=tools.repository.url,
+        repository=tools.repository_uri,
         ref=tree.distro.branch,
         commit=tree.commit.sha,
         spec=package.spec,

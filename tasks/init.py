@@ -16,9 +16,9 @@ from release.digests import digest_of
 from release.distro import Distro, parse_distro
 from release.errors import Misconfigured, Refused
 from release.specs import parse_signatures
-from release.tools import stage0
 from release.tools.git import Identity, create_bare
 from signing.gnupg import create_key
+from tasks.bootstrap import resolve_toolchain
 
 if TYPE_CHECKING:
     from tasks.wiring import Tools
@@ -38,6 +38,7 @@ async def initialize(tools: Tools, tree: Path, say: Say) -> str:
             hint="commit the rendered files yourself; docs/distribution.md says which",
         )
     distro = _distro(tree)
+    _refuse_other_settings(tools, distro)
     await create_key(Path(settings.openpgp_home), user_id=f"{distro.title} packages <packages@{distro.name}.example>")
     say("keys", settings.openpgp_home)
     _make_secret(Path(settings.webhook_secret_file))
@@ -69,6 +70,17 @@ def _distro(tree: Path) -> Distro:
     return parse_distro(path.read_text(), str(path))
 
 
+def _refuse_other_settings(tools: Tools, distro: Distro) -> None:
+    """Settings that must say what distro.yaml says, or everything would be signed and nothing would verify."""
+    settings = tools.settings
+    pairs = [("SLIPWAY_BRANCH", settings.branch, distro.branch)]
+    if settings.embedded_trust:
+        pairs.append(("SLIPWAY_IDENTITY", settings.identity, distro.identity))
+    for variable, got, expected in pairs:
+        if got != expected:
+            raise Misconfigured(f"{variable} is not what distro.yaml says", got=got, expected=expected)
+
+
 def _make_secret(path: Path) -> None:
     if path.exists():
         return
@@ -83,8 +95,8 @@ async def _files(tools: Tools, tree: Path, distro: Distro, say: Say) -> dict[str
     files |= rendered
     files |= _pinned(files, rendered)
     if distro.toolchain.lock not in files:
-        say("toolchain", f"resolving {len(distro.toolchain.seeds)} seeds")
-        lock = await stage0.resolve(distro.toolchain.seeds, home=tools.settings.folder / "apt")
+        say("toolchain", f"resolving {len(distro.toolchain.seeds or distro.toolchain.packages)} packages")
+        lock = await resolve_toolchain(tools, distro)
         files[distro.toolchain.lock] = json.dumps(lock.to_json(), indent=2).encode() + b"\n"
         say("toolchain", f"{len(lock.packages)} packages pinned in {distro.toolchain.lock}")
     return files
@@ -92,7 +104,7 @@ async def _files(tools: Tools, tree: Path, distro: Distro, say: Say) -> dict[str
 
 def _read(tree: Path) -> dict[str, bytes]:
     paths = sorted(str(each.relative_to(tree)) for each in tree.rglob("*") if each.is_file())
-    return {path: (tree / path).read_bytes() for path in paths if not path.startswith(f"{DEMO}/")}
+    return {path: (tree / path).read_bytes() for path in paths if not path.startswith((f"{DEMO}/", ".git/"))}
 
 
 async def _rendered(tools: Tools, distro: Distro, files: dict[str, bytes]) -> dict[str, bytes]:

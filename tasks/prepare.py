@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 from release.digests import digest_of
 from release.distro import Distro
 from release.errors import Misconfigured, Refused
+from release.image_definitions import read_definition
 from release.plan import TreeState
 from release.specs import Package, package_from_facts, parse_signatures, signatures_path
 from release.toolchain import ToolchainLock, parse_lock
 from release.tools.specparser import ParseOrder
-from tasks.fetch import fetch_distro
+from tasks.fetch import fetch_distro, fetch_rules
 
 if TYPE_CHECKING:
     from release.tools.git import Commit
@@ -47,6 +48,13 @@ class Tree:
         contents = {path: digest_of((self.folder / path).read_bytes()) for path in self.macro_files}
         return self.distro.macros_digest(contents)
 
+    def read(self, path: str) -> bytes:
+        """A file of the tree; `Misconfigured` where there is none."""
+        try:
+            return (self.folder / path).read_bytes()
+        except OSError as error:
+            raise Misconfigured("the tree has no such file", where=path, got=error.strerror) from error
+
 
 async def prepare(tools: Tools, commit: str) -> Tree:
     """The tree of a commit in a folder below the state; one that is there already is used as it is."""
@@ -64,7 +72,7 @@ async def prepare(tools: Tools, commit: str) -> Tree:
         raise Misconfigured(
             "the toolchain set is not pinned",
             where=distro.toolchain.lock,
-            hint="slipway toolchain resolves and pins it",
+            hint="slipway init pins it in a new installation; otherwise commit the lock of one",
         )
     return Tree(
         commit=found,
@@ -74,6 +82,14 @@ async def prepare(tools: Tools, commit: str) -> Tree:
         lock=parse_lock(lock.read_text(), distro.toolchain.lock),
         macro_files=distro.macro_paths(files),
     )
+
+
+async def check(tools: Tools, tree: Tree) -> None:
+    """`Misconfigured` for a policy or an image definition that cannot be read: now, and not after hours of building."""
+    for channel in tree.distro.channels:
+        await fetch_rules(tools, tree.commit.sha, channel)
+    for image in tree.distro.images:
+        read_definition(image.definition, tree.read)
 
 
 async def parse(tools: Tools, tree: Tree, *, image: str, arch: str) -> tuple[Package, ...]:

@@ -65,8 +65,8 @@ async def roll_back(
 ) -> tuple[Channel, str]:
     """Point the channel at an older release under a new serial, deny the bad one, hold. Returns pointer and commit."""
     head, distro = await _stable(tools)
-    rules = await fetch_rules(tools, head, channel)
     pointer, read_at = await fetch_channel(tools, distro, channel)
+    rules = await fetch_rules(tools, head, channel)
     after = channels.rolled_back(
         pointer, at=now, by=by, reason=reason, to=to,
         policy=rules.policy.digest, valid_seconds=rules.policy.valid_seconds,
@@ -81,8 +81,8 @@ async def _promote_once(
     tools: Tools, channel: str, *, now: datetime, candidate: ReleaseRef | None, by_hand: str | None
 ) -> Promotion:
     head, distro = await _stable(tools)
-    rules = await fetch_rules(tools, head, channel)
     pointer, read_at = await fetch_channel(tools, distro, channel)
+    rules = await fetch_rules(tools, head, channel)
     upstream = (await fetch_channel(tools, distro, rules.policy.upstream))[0] if rules.policy.upstream else None
     wanted = [candidate] if candidate else list(promotions.candidates(pointer, upstream) if upstream else ())
     decisions = []
@@ -138,9 +138,10 @@ async def _attest(tools: Tools, distro: Distro, decision: Decision) -> None:
     question = decision.question
     document = await fetch_document(tools, distro.releases_repository, question.evidence.release.digest)
     channel = question.channel.channel
+    place = f"oci://{distro.releases_repository}:{channel}"
     statement = vsa_statement(
         digest=document.digest,
-        resource_uri=f"oci://{distro.releases_repository}:{channel}",
+        resource_uri=place,
         verifier=identity_of(distro.identity, Role.PROMOTE),
         policy=Resource(uri=f"policies/{channel}.yaml", digests={"sha256": question.policy.digest.split(":")[1]}),
         inputs=(Resource(uri=f"decisions/{channel}", digests={"sha256": decision.digest.split(":")[1]}),),
@@ -149,6 +150,6 @@ async def _attest(tools: Tools, distro: Distro, decision: Decision) -> None:
     )
     claim = Claim(
         repository=distro.releases_repository, subject=document.descriptor, role=Role.PROMOTE,
-        predicate_type=VSA, statement=statement,
+        predicate_type=VSA, statement=statement, about={"resourceUri": place},
     )  # fmt: skip
     await sign(tools, [claim], policy=signers(tools, distro))

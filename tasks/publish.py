@@ -25,7 +25,7 @@ from signing.statements import SIGNATURE, Resource
 from tasks.builds import key_tag, pull_rpms
 from tasks.fetch import fetch_document, fetch_snapshot
 from tasks.follow import move_tags
-from tasks.sign import Claim, sign
+from tasks.sign import Claim, proofs_of, sign
 from tasks.verify import signers
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ async def publish_snapshot(
 
     `previous` is the digest of the snapshot before: what it holds is read from its metadata, not from RPM files.
     """
-    before = await _before(tools, distro, previous)
+    before = await _before(tools, distro, await _attempted(tools, distro, commit) or previous)
     built = [build.to_document() for build in builds]
     same = before is not None and {each.digest for each in built} == {each.digest for each in before.snapshot.builds}
     if before is not None and same:
@@ -114,6 +114,7 @@ async def publish_snapshot(
     for document in documents:
         tag = next(tag for tag, digest in snapshot.tags().items() if digest == document.digest)
         await tools.registry.push_document(distro.rpms_repository, document, tag=tag)
+    await tools.registry.push_document(distro.rpms_repository, index, tag=_commit_tag(commit))
     direct = {each.annotations[ARCH]: _titled(each, repository.REPOMD_DIRECT) for each in documents}
     return PublishedSnapshot(descriptor=index.descriptor, direct=direct)
 
@@ -151,6 +152,20 @@ class _Before:
     snapshot: Snapshot
     documents: tuple[oci.Document, ...]
     files: Mapping[str, Mapping[str, bytes]]
+
+
+async def _attempted(tools: Tools, distro: Distro, commit: str) -> str | None:
+    """The proven snapshot that an earlier attempt made of this commit, if any. The signature of repomd.xml names a
+    time, so making it once more would give another release of the same commit."""
+    digest = await tools.registry.resolve(distro.rpms_repository, _commit_tag(commit))
+    if digest is None:
+        return None
+    policy = signers(tools, distro)
+    return digest if await proofs_of(tools, distro.rpms_repository, digest, SIGNATURE, policy=policy) else None
+
+
+def _commit_tag(commit: str) -> str:
+    return f"c-{commit}"
 
 
 async def _before(tools: Tools, distro: Distro, previous: str | None) -> _Before | None:

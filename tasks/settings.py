@@ -7,6 +7,7 @@ variable: another registry, another git repository, a public or private Sigstore
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from dataclasses import field as dataclass_field
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 
 from release.errors import Misconfigured
 
+_SCP = re.compile(r"[\w.-]+@[\w.-]+:(.+)\Z")
 STATE_FOLDER = ".slipway"
 
 
@@ -41,12 +43,15 @@ class Settings:
     web_public: str = _setting("SLIPWAY_WEB_PUBLIC", "URL of the web door as consumers reach it")
     prefect_api: str = _setting("SLIPWAY_PREFECT_API", "URL of a Prefect API (default: embedded server)")
     docker: str = _setting("DOCKER_HOST", "URL of the container engine (default: the system's, else embedded)")
-    trust: str = _setting("SLIPWAY_TRUST", "'embedded', or a Sigstore ClientTrustConfig file")
+    trust: str = _setting("SLIPWAY_TRUST", "'embedded', a ClientTrustConfig file, or tuf+URL[#first root.json]")
     branch: str = _setting("SLIPWAY_BRANCH", "the branch whose commits are released, as in distro.yaml")
     identity: str = _setting("SLIPWAY_IDENTITY", "base of the embedded signers' identities, as in distro.yaml")
     issuer: str = _setting("SLIPWAY_ISSUER", "OIDC issuer of the signers (default: the embedded Sigstore)")
-    identity_token: str = _setting("SLIPWAY_IDENTITY_TOKEN", "'ambient' or a token file; unused when embedded")
+    identity_token: str = _setting(
+        "SLIPWAY_IDENTITY_TOKEN", "'ambient', or a token file; {role} in its path is build, sign or promote"
+    )
     openpgp_home: str = _setting("SLIPWAY_OPENPGP_HOME", "GNUPGHOME that holds the RPM signing key")
+    openpgp_key: str = _setting("SLIPWAY_OPENPGP_KEY", "fingerprint of your own key, whose agent is left running")
     webhook_secret_file: str = _setting("SLIPWAY_WEBHOOK_SECRET_FILE", "file with the webhook secret")
     registry_port: int = _port("SLIPWAY_REGISTRY_PORT", "loopback port of the embedded registry")
     web_port: int = _port("SLIPWAY_WEB_PORT", "loopback port of the receiver, the gateway and the page")
@@ -83,7 +88,9 @@ class Settings:
     @property
     def repository_name(self) -> str:
         """How events name the repository: `owner/name` of a forge's URL, the folder's name of a path."""
-        path = urlsplit(self.repository).path if "://" in self.repository else Path(self.repository).name
+        remote = _SCP.match(self.repository)  # git@host:owner/name.git
+        path = remote[1] if remote else Path(self.repository).name
+        path = urlsplit(self.repository).path if "://" in self.repository else path
         return path.strip("/").removesuffix(".git")
 
     def to_environment(self) -> dict[str, str]:
@@ -128,6 +135,7 @@ def read_settings(environment: Mapping[str, str] | None = None, *, start: Path |
         branch=env.get("SLIPWAY_BRANCH", "stable"),
         identity_token=env.get("SLIPWAY_IDENTITY_TOKEN", "ambient"),
         openpgp_home=env.get("SLIPWAY_OPENPGP_HOME") or str(state / "keys" / "openpgp"),
+        openpgp_key=env.get("SLIPWAY_OPENPGP_KEY", ""),
         webhook_secret_file=env.get("SLIPWAY_WEBHOOK_SECRET_FILE") or str(state / "keys" / "webhook-secret"),
         registry_port=registry_port,
         web_port=web_port,
@@ -155,6 +163,11 @@ def prefect_environment(settings: Settings) -> dict[str, str]:
         "PREFECT_LOGGING_LEVEL": "WARNING",
         "PREFECT_CLI_COLORS": "false",
     }
+
+
+def person_environment() -> dict[str, str]:
+    """The environment of the person at the terminal, for programs that act as that person (the demo's consumer)."""
+    return dict(os.environ)
 
 
 def use_prefect(settings: Settings) -> None:

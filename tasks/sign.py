@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from release import oci
@@ -21,13 +22,17 @@ BUNDLE_BYTES = 16 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """Something to be said about a pushed document: who says it (role), what kind, and the in-toto statement."""
+    """Something to be said about a pushed document: who says it (role), what kind, and the in-toto statement.
+
+    `about` are the items of the predicate that tell it from other statements of its kind about the same document.
+    """
 
     repository: str
     subject: oci.Descriptor
     role: Role
     predicate_type: str
     statement: bytes
+    about: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 async def sign(tools: Tools, claims: Sequence[Claim], *, policy: Policy) -> tuple[str, ...]:
@@ -58,10 +63,11 @@ async def sign(tools: Tools, claims: Sequence[Claim], *, policy: Policy) -> tupl
 
 async def proven(tools: Tools, claim: Claim, *, policy: Policy) -> str | None:
     """The digest of a referrer that proves what the claim says about its subject, None where there is none."""
-    for digest, _ in await proofs_of(
+    for digest, predicate in await proofs_of(
         tools, claim.repository, claim.subject.digest, claim.predicate_type, policy=policy
     ):
-        return digest
+        if claim.about.items() <= predicate.items():
+            return digest
     return None
 
 

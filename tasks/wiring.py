@@ -14,6 +14,7 @@ from release.errors import Misconfigured
 from release.tools.builder import Builder
 from release.tools.containers import Containers
 from release.tools.git import Identity, Repository
+from release.tools.git_process import public
 from release.tools.registry import Registry
 from release.tools.registry_credentials import DockerCredentials
 from release.tools.source_packages import SystemSources
@@ -27,7 +28,7 @@ from signing.identities import Ambient, EmbeddedToken, IdentitySource, TokenFile
 from signing.keyless import KeylessSigner
 from signing.openpgp import RpmSigner
 from signing.policy import Role
-from signing.trust import TrustFile
+from signing.trust import TrustFile, TrustRepository, TrustSource
 from signing.verifier import Verifier
 from tasks.settings import Settings
 from tasks.stack import engine_url
@@ -99,6 +100,8 @@ class Tools:
     async def rpm_signer(self) -> RpmSigner:
         """The signer of RPM headers and of repomd.xml."""
         home = Path(self.settings.openpgp_home)
+        if self.settings.openpgp_key:  # the operator's key: on a card, or behind an agent that is not ours to end
+            return RpmSigner(home=Home(path=home, owns_agent=False), key=self.settings.openpgp_key)
         return RpmSigner(home=Home(path=home), key=await find_key(home))
 
     @cached_property
@@ -107,6 +110,11 @@ class Tools:
         if self.settings.issuer or not self.settings.embedded_trust:
             return self.settings.issuer
         return self._sigstore.known_issuer()
+
+    @property
+    def repository_uri(self) -> str:
+        """What proofs say of the repository: its URL without anybody's password, or the name of a local one."""
+        return public(self.repository.url) if "://" in self.repository.url else self.settings.repository_name
 
     def now(self) -> datetime:
         """The clock, read here and passed on as an argument."""
@@ -119,9 +127,12 @@ class Tools:
         return folder
 
     @cached_property
-    def _trust(self) -> TrustFile:
+    def _trust(self) -> TrustSource:
         if self.settings.embedded_trust:
             return TrustFile(path=self._sigstore.trust_config)
+        if self.settings.trust.startswith("tuf+"):
+            url, _, root = self.settings.trust.removeprefix("tuf+").partition("#")
+            return TrustRepository(url=url, root=Path(root) if root else None)
         return TrustFile(path=Path(self.settings.trust))
 
     @cached_property
@@ -133,7 +144,7 @@ class Tools:
             return EmbeddedToken(url=self.settings.sigstore_url, role=role, secret=self._sigstore.secret(role))
         if self.settings.identity_token == "ambient":  # noqa: S105 - the name of a source, no token
             return Ambient()
-        return TokenFile(path=Path(self.settings.identity_token))
+        return TokenFile(path=Path(self.settings.identity_token.replace("{role}", role)))
 
 
 @asynccontextmanager

@@ -59,6 +59,7 @@ def docker_url() -> Iterator[str]:
     if started:
         daemon.stop()
 
+
 @pytest.fixture(scope="session")
 def prefect_api() -> Iterator[str]:
     """A real Prefect server with an empty database: the URL of its API, which every flow of this process uses."""

@@ -104,7 +104,9 @@ def main(instant: str, commit: str, builds: Path) -> None:
     for room in (publish, assemble, promote):
         killer.around(room, "sign", _signing)
     killer.around(Registry, "push_document", _tagging)
-    killer.around_blocking(Repository, "commit_files", lambda _, branch, *a, **n: (f"committing {branch}", f"committed {branch}"))
+    killer.around_blocking(
+        Repository, "commit_files", lambda _, branch, *a, **n: (f"committing {branch}", f"committed {branch}")
+    )
     killer.around_blocking(Repository, "write_note", lambda *a, **n: ("noting", "noted"))
     count_builds(builds)
     asyncio.run(on_commit(repository="distribution", commit=commit))

@@ -100,8 +100,8 @@ def base_image(command: str = "/bin/bash") -> str:
     """The definition of an image with a shell and dnf, whose containers run `command`."""
     system = {
         "Name": "base",
-        "Packages": ["tiny-release", "stage0-filesystem", "libc6", "libc-bin", "bash", "coreutils", "dash", "dnf", "rpm",
-                     "tiny-repos"],
+        "Packages": ["tiny-release", "stage0-filesystem", "libc6", "libc-bin", "bash", "coreutils", "dash", "dnf",
+                     "rpm", "tiny-repos"],
         "DisableRpmDocs": True,
         "OverrideRpmLocales": "NONE",
     }  # fmt: skip

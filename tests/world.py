@@ -263,4 +263,3 @@ def _run(argv: list[str], *, environment: Mapping[str, str] | None = None, check
     )  # fmt: skip
     assert done.returncode == 0 or not check, f"{' '.join(argv)}: {done.stdout}{done.stderr}"
     return done.stdout.strip()
-

@@ -1,4 +1,4 @@
-"""SIGKILL at any instant of a release: running again completes it, nothing is made twice, nothing unproven was named."""
+"""SIGKILL at any instant of a release: running again completes it, nothing is made twice, no tag was ever unproven."""
 
 from __future__ import annotations
 
@@ -32,8 +32,11 @@ def run(world: World, commit: str, *, until: str = "never") -> subprocess.Comple
 
 def containers(world: World) -> list[str]:
     """Names of the containers that somebody's Slipway made and that are still there."""
-    with docker.DockerClient(base_url=world.settings.docker) as client:
-        return [each.name for each in client.containers.list(all=True, filters={"label": OWNER})]
+    client = docker.DockerClient(base_url=world.settings.docker)
+    try:
+        return [str(each.name) for each in client.containers.list(all=True, filters={"label": OWNER})]
+    finally:
+        client.close()
 
 
 def releases_of(world: World, commit: str) -> list[str]:

@@ -81,7 +81,11 @@ async def test_a_release_moves_through_the_channels_as_it_ages_and_each_move_is_
         done = world.slipway("verify", channel)
         assert done.returncode == 0, done.stderr
     verdicts = [each for each in world.checker.statements("tiny/releases", digest) if each["predicateType"] == VSA]
-    assert sorted(each["predicate"]["resourceUri"].rpartition(":")[2] for each in verdicts) == ["beta", "edge", "stable"]
+    assert sorted(each["predicate"]["resourceUri"].rpartition(":")[2] for each in verdicts) == [
+        "beta",
+        "edge",
+        "stable",
+    ]
     assert world.checker.unproven() == []
 
 

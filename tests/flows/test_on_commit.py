@@ -71,7 +71,9 @@ def test_every_package_has_provenance_about_the_commit_the_sources_and_the_build
     assert set(tiny_tree.PACKAGES) < set(built)
     for package in tiny_tree.PACKAGES:
         (said,) = [
-            each for each in world.checker.statements("tiny/rpms", built[package]) if each["predicateType"] == PROVENANCE
+            each
+            for each in world.checker.statements("tiny/rpms", built[package])
+            if each["predicateType"] == PROVENANCE
         ]
         definition = said["predicate"]["buildDefinition"]
         document = world.checker.document("tiny/rpms", built[package])
@@ -106,9 +108,7 @@ def test_every_path_of_the_snapshot_is_a_blob_of_that_size(world: World) -> None
     documents = []
     with httpx.Client(base_url=world.settings.registry) as http:
         for child in world.checker.document("tiny/rpms", edge(world)["snapshot"]["digest"])["manifests"]:
-            raw = http.get(
-                f"/v2/tiny/rpms/manifests/{child['digest']}", headers={"accept": child["mediaType"]}
-            ).content
+            raw = http.get(f"/v2/tiny/rpms/manifests/{child['digest']}", headers={"accept": child["mediaType"]}).content
             assert f"sha256:{hashlib.sha256(raw).hexdigest()}" == child["digest"]
             documents.append(Document(media_type=child["mediaType"], raw=raw))
         repodata = [each for each in documents if "repodata" in each.json()["artifactType"]]
@@ -123,7 +123,9 @@ def test_every_path_of_the_snapshot_is_a_blob_of_that_size(world: World) -> None
 
 def test_stock_dnf_installs_signed_packages_straight_from_the_registry(world: World, tmp_path: Path) -> None:
     index = world.checker.document("tiny/rpms", edge(world)["snapshot"]["digest"])
-    repodata = world.checker.document("tiny/rpms", next(each["digest"] for each in index["manifests"] if not named(each)))
+    repodata = world.checker.document(
+        "tiny/rpms", next(each["digest"] for each in index["manifests"] if not named(each))
+    )
     direct = next(
         layer["digest"]
         for layer in repodata["layers"]
