@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from release.images import Compression
+from release.product.images import Compression
 from release.tools.layers import write_layer
 
 SHARES = {Path("/usr/share"): 78_000_000, Path("/usr/lib"): 120_000_000, Path("/usr/bin"): 40_000_000}

@@ -16,7 +16,7 @@ from flows.cli_tools import installation
 from flows.console import guarded, print_json, print_table, say
 
 if TYPE_CHECKING:
-    from release.plan import Plan
+    from release.source.plan import Plan
     from release.tools.builder import BuildOutput
     from tasks.bench import Bench
     from tasks.wiring import Tools
@@ -63,7 +63,7 @@ def build(
 
 
 async def _plan(commit: str | None) -> Plan:
-    from release.plan import Plan
+    from release.source.plan import Plan
     from tasks.detect import changes_since, previous_release
 
     async with _bench(commit) as (tools, bench):

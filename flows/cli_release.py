@@ -14,9 +14,9 @@ from flows.cli_tools import installation
 from flows.console import guarded, print_json, print_table
 
 if TYPE_CHECKING:
-    from release.aliases import ReleaseRef
-    from release.channels import Channel
-    from release.distro import Distro
+    from release.channel.channels import Channel
+    from release.product.aliases import ReleaseRef
+    from release.source.distro import Distro
     from tasks.promote import Promotion
     from tasks.wiring import Tools
 
@@ -119,7 +119,7 @@ async def _roll_back(channel: str, reason: str, to: str | None) -> Channel:
 
 
 async def _verify(reference: str) -> list[dict[str, str]]:
-    from release.channels import Channel as Pointer
+    from release.channel.channels import Channel as Pointer
     from tasks.fetch import fetch_channel
     from tasks.verify import examine, examine_image
 
@@ -140,8 +140,8 @@ async def _verify(reference: str) -> list[dict[str, str]]:
 
 async def _reference(tools: Tools, distro: Distro, text: str) -> ReleaseRef:
     """A release by alias or digest; `Refused` when the registry knows no such one."""
-    from release.aliases import ReleaseRef, is_alias
     from release.errors import Refused
+    from release.product.aliases import ReleaseRef, is_alias
 
     digest = text if text.startswith("sha256:") else None
     if digest is None:

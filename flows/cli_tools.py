@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from release.distro import Distro
+    from release.source.distro import Distro
     from tasks.wiring import Tools
 
 

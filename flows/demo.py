@@ -14,9 +14,9 @@ from pathlib import Path
 from flows import watching
 from flows.console import print_lines, print_table, say
 from flows.runs import POLL, orchestrator
-from release.channels import Channel
-from release.commits import CommitNote, End
+from release.channel.channels import Channel
 from release.errors import Broken, Error, Refused
+from release.source.commits import CommitNote, End
 from release.tools.debian_tools import fetch_tool
 from signing.policy import Role, identity_of
 from tasks.fetch import fetch_channel, fetch_distro, fetch_head

@@ -12,8 +12,8 @@ from prefect.states import Completed, Failed
 
 from flows.fanout import fan_out
 from flows.seen import audit as show
-from release.builds import Build
 from release.errors import Refused
+from release.product.builds import Build
 from tasks.audit import AuditReport, PackageAudit, Rebuilt, keep_report, rebuild
 from tasks.bench import Bench, make_bench
 from tasks.detect import previous_release

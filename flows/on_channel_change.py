@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from prefect import flow
 
 from flows.runs import ON_CHANNEL_CHANGE, orchestrator
-from release.decisions import Decision
-from release.distro import Distro
+from release.channel.decisions import Decision
+from release.source.distro import Distro
 from tasks.fetch import fetch_distro, fetch_head
 from tasks.follow import follow
 from tasks.promote import promote

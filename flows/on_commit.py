@@ -10,12 +10,12 @@ from prefect.cache_policies import NO_CACHE
 
 from flows import seen
 from flows.fanout import Outcome, fan_out
-from release.aliases import ReleaseRef
-from release.commits import CommitNote, End
 from release.digests import canonical_json, digest_of
 from release.errors import Broken, Error, Refused
-from release.plan import Plan
-from release.releases import Release, SourceCommit, Trust
+from release.product.aliases import ReleaseRef
+from release.product.releases import Release, SourceCommit, Trust
+from release.source.commits import CommitNote, End
+from release.source.plan import Plan
 from release.status import BuildState, BuildStatus
 from signing.policy import Trust as SignerTrust
 from tasks.assemble import Assembled, assemble, stock

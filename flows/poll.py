@@ -8,9 +8,9 @@ from itertools import pairwise
 from prefect import flow
 
 from flows.runs import ON_CHANNEL_CHANGE, ON_COMMIT, Orchestrator, orchestrator
-from release.commits import CommitNote, End
-from release.distro import Distro
-from release.promotions import candidates
+from release.channel.promotions import candidates
+from release.source.commits import CommitNote, End
+from release.source.distro import Distro
 from release.tools.git import Commit
 from tasks.fetch import fetch_channel, fetch_distro, fetch_head
 from tasks.follow import drifted

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Mapping, Sequence
 from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
 
 from release import oci
-from release.aliases import ReleaseRef
-from release.plan import Plan
+from release.product.aliases import ReleaseRef
+from release.source.plan import Plan
 from tasks.assemble import Assembled
 from tasks.audit import AuditReport
 from tasks.build import Built

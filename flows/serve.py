@@ -9,11 +9,11 @@ from pathlib import Path
 from flows.runs import ON_CHANNEL_CHANGE, ON_COMMIT, Orchestrator, orchestrator
 from flows.web import create_app, server
 from flows.web_services import WebServices
-from release.distro import Distro
 from release.errors import Error, Misconfigured
-from release.gateway import SNAPSHOTS, Routes, routes
-from release.pushes import Push, Watched
-from release.repository import Files, files
+from release.product.gateway import SNAPSHOTS, Routes, routes
+from release.product.repository import Files, files
+from release.source.distro import Distro
+from release.source.pushes import Push, Watched
 from release.status import Health, Service, Status
 from release.tools.registry_daemon import answers
 from signing.webhooks import WebhookSecrets

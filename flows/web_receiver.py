@@ -12,8 +12,8 @@ from starlette.requests import Request
 from flows.web_answers import Problem
 from flows.web_services import WebServices
 from release.errors import Broken, Refused
-from release.forges import EVENT_HEADER, Kind
-from release.pushes import Ignored, Push, idempotency_key, parse
+from release.source.forges import EVENT_HEADER, Kind
+from release.source.pushes import Ignored, Push, idempotency_key, parse
 from signing.webhooks import authenticate
 
 logger = logging.getLogger("slipway.web")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from release.gateway import Routes
-from release.pushes import Push, Watched
+from release.product.gateway import Routes
+from release.source.pushes import Push, Watched
 from release.status import Status
 from signing.webhooks import WebhookSecrets
 
@@ -28,7 +28,7 @@ class ReadStatus(Protocol):
 
 
 class ReadRoutes(Protocol):
-    """Reads where the paths of a channel lead (release/gateway.py). `Broken` when the registry does not answer."""
+    """Reads where the paths of a channel lead (release/product/gateway.py); `Broken` when the registry is silent."""
 
     async def __call__(self, channel: str) -> Routes:
         """The newest snapshots merged; empty when nothing was published there yet."""

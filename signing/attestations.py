@@ -14,9 +14,9 @@ from datetime import datetime
 from typing import Any
 
 from release import oci
-from release.builds import Build
 from release.digests import hex_of
 from release.errors import Refused
+from release.product.builds import Build
 from signing.policy import Trust
 from signing.statements import (
     FAILED,

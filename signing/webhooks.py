@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from release.errors import Misconfigured, Refused
-from release.forges import Kind
+from release.source.forges import Kind
 
 # Standard Webhooks, "Verifying webhook authenticity": five minutes on either side of our clock.
 WINDOW = timedelta(minutes=5)

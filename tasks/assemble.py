@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from release import oci
-from release.builds import Build
 from release.digests import digest_of_json
-from release.distro import ImageEntry
-from release.image_definitions import read_definition
-from release.image_keys import IMAGE_KEY, ROOT_KEY, image_key, image_tag, root_key
-from release.image_packages import ImagePackage, image_epoch
-from release.images import About, ArchImage, Layer, compose_image, compose_index, layers_of
-from release.releases import ImageManifest, Referrer, ReleaseImage
-from release.sbom import Naming, spdx_document
+from release.product.builds import Build
+from release.product.image_definitions import read_definition
+from release.product.image_keys import IMAGE_KEY, ROOT_KEY, image_key, image_tag, root_key
+from release.product.image_packages import ImagePackage, image_epoch
+from release.product.images import About, ArchImage, Layer, compose_image, compose_index, layers_of
+from release.product.releases import ImageManifest, Referrer, ReleaseImage
+from release.product.sbom import Naming, spdx_document
+from release.source.distro import ImageEntry
 from release.tools.layers import write_files_layer
 from release.tools.repodata import compose_folder
 from release.tools.rootfs import RootAssembler

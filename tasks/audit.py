@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from release import oci
-from release.builds import Build
 from release.instants import Instant
+from release.product.builds import Build
 from release.records import from_bytes, to_bytes
 from release.tools.rpm_headers import header_digests
 from tasks.bench import Bench
 from tasks.build import run_build
 
 if TYPE_CHECKING:
-    from release.distro import Distro
+    from release.source.distro import Distro
     from tasks.wiring import Tools
 
 AUDIT = "application/vnd.slipway.audit.v1+json"

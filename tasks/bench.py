@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from release.errors import Misconfigured
-from release.graph import Graph
+from release.source.graph import Graph
 from tasks.bootstrap import Progress, ToolchainSet, bootstrap
 from tasks.prepare import Tree, parse
 

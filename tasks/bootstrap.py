@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from release import oci
-from release.builds import Build, Rpm
 from release.digests import digest_of_json, hex_of
-from release.distro import Distro
 from release.errors import Misconfigured
-from release.specs import BinaryPackage
-from release.toolchain import Origin, ToolchainLock
+from release.product.builds import Build, Rpm
+from release.source.distro import Distro
+from release.source.specs import BinaryPackage
+from release.source.toolchain import Origin, ToolchainLock
 from release.tools import rpm_repository, stage0
 from release.tools.repodata import capabilities, compose_folder
 from release.tools.toolchain_image import make_toolchain_image

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from release import oci
-from release.builds import SOURCE, Build
 from release.digests import hex_of
 from release.errors import Refused
-from release.plan import build_key, interface_digest
-from release.specs import Package
+from release.product.builds import SOURCE, Build
+from release.source.plan import build_key, interface_digest
+from release.source.specs import Package
 from release.tools.builder import BuildFailed, BuildOrder, BuildOutput
 from release.tools.repodata import compose_folder
 from release.tools.sealed import Exceeded, Limits

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from release.builds import Build, Rpm
 from release.digests import hex_of
+from release.product.builds import Build, Rpm
 from release.tools.registry import gather
 from release.tools.rpm_headers import header_digests
 from signing.policy import Policy

@@ -6,12 +6,12 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from release.aliases import ReleaseRef
-from release.commits import CommitNote, End
-from release.distro import Distro
 from release.errors import Refused
-from release.plan import ChangeSet, Plan
-from release.releases import Release
+from release.product.aliases import ReleaseRef
+from release.product.releases import Release
+from release.source.commits import CommitNote, End
+from release.source.distro import Distro
+from release.source.plan import ChangeSet, Plan
 from tasks.fetch import fetch_channel, fetch_distro, fetch_head, fetch_plan, fetch_release
 from tasks.prepare import Tree, prepare, state_of
 from tasks.record import recorded

@@ -7,16 +7,16 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from release.builds import Build
-from release.channel_files import channel_path, parse_channel
-from release.channels import Channel
-from release.distro import Distro, parse_distro
+from release.channel.channel_files import channel_path, parse_channel
+from release.channel.channels import Channel
+from release.channel.policies import Policy, Waiver
+from release.channel.policy_files import parse_policy, parse_waivers
 from release.errors import Broken, Misconfigured
-from release.plan import Plan
-from release.policies import Policy, Waiver
-from release.policy_files import parse_policy, parse_waivers
-from release.releases import Release, parse_release, record_layer
-from release.repository import Snapshot
+from release.product.builds import Build
+from release.product.releases import Release, parse_release, record_layer
+from release.product.repository import Snapshot
+from release.source.distro import Distro, parse_distro
+from release.source.plan import Plan
 
 if TYPE_CHECKING:
     from release import oci

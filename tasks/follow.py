@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from release.channel_files import channel_path, parse_channel
-from release.channels import Channel, check_succession
-from release.distro import Distro
+from release.channel.channel_files import channel_path, parse_channel
+from release.channel.channels import Channel, check_succession
+from release.channel.tags import Drift, Move, channel_moves, drift, refuse_unproven
 from release.errors import Broken
-from release.tags import Drift, Move, channel_moves, drift, refuse_unproven
+from release.source.distro import Distro
 from release.tools.locks import hold
 from signing.statements import SIGNATURE
 from tasks.fetch import fetch_channel, fetch_document, fetch_release

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from release.digests import digest_of
-from release.distro import Distro, parse_distro
 from release.errors import Misconfigured, Refused
-from release.specs import parse_signatures
+from release.source.distro import Distro, parse_distro
+from release.source.specs import parse_signatures
 from release.tools.git import Identity, create_bare
 from signing.gnupg import create_key
 from tasks.bootstrap import resolve_toolchain

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from release.aliases import ReleaseRef
-from release.channels import Channel
-from release.commits import CommitNote, parse_note
-from release.distro import Distro
+from release.channel.channels import Channel
 from release.errors import Broken, Error
 from release.instants import span_text
-from release.releases import Release
+from release.product.aliases import ReleaseRef
+from release.product.releases import Release
+from release.source.commits import CommitNote, parse_note
+from release.source.distro import Distro
 from release.status import (
     Audit,
     BuildState,

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from release.digests import digest_of
-from release.distro import Distro
 from release.errors import Misconfigured, Refused
-from release.image_definitions import read_definition
-from release.plan import TreeState
-from release.specs import Package, package_from_facts, parse_signatures, signatures_path
-from release.toolchain import ToolchainLock, parse_lock
+from release.product.image_definitions import read_definition
+from release.source.distro import Distro
+from release.source.plan import TreeState
+from release.source.specs import Package, package_from_facts, parse_signatures, signatures_path
+from release.source.toolchain import ToolchainLock, parse_lock
 from release.tools.specparser import ParseOrder
 from tasks.fetch import fetch_distro, fetch_rules
 

@@ -6,13 +6,13 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from release import channels, promotions
-from release.aliases import ReleaseRef
-from release.channel_files import channel_path, channel_yaml
-from release.channels import Channel
-from release.decisions import Decision
-from release.distro import Distro
+from release.channel import channels, promotions
+from release.channel.channel_files import channel_path, channel_yaml
+from release.channel.channels import Channel
+from release.channel.decisions import Decision
 from release.errors import Broken
+from release.product.aliases import ReleaseRef
+from release.source.distro import Distro
 from release.tools.git import MovedMeanwhile
 from signing.attestations import vsa_statement
 from signing.policy import Role, identity_of

@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from release import oci, repository
-from release.aliases import ReleaseRef, mint_alias
-from release.builds import ARCH, Build
+from release import oci
+from release.channel.tags import alias_moves
 from release.digests import hex_of
-from release.distro import Distro
 from release.errors import Broken
-from release.releases import Release, parse_release, record_layer
-from release.repository import REPOMD, REPOMD_SIGNATURE, Snapshot, binaries, repodata_document
-from release.tags import alias_moves
+from release.product import repository
+from release.product.aliases import ReleaseRef, mint_alias
+from release.product.builds import ARCH, Build
+from release.product.releases import Release, parse_release, record_layer
+from release.product.repository import REPOMD, REPOMD_SIGNATURE, Snapshot, binaries, repodata_document
+from release.source.distro import Distro
 from release.tools.registry import gather
 from release.tools.repodata import compose
 from signing.attestations import signature_statement

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from release.commits import CommitNote, ended, parse_note
+from release.source.commits import CommitNote, ended, parse_note
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -6,14 +6,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from release import builds
-from release.aliases import ReleaseRef
-from release.channels import Channel
-from release.distro import Distro
+from release.channel.channels import Channel
+from release.channel.evidence import Evidence, Finding, Passed
+from release.channel.policies import GateKind, lane_of
 from release.errors import Broken, Error, Refused
-from release.evidence import Evidence, Finding, Passed
-from release.policies import GateKind, lane_of
-from release.releases import Release, Trust, Verdict
+from release.product import builds
+from release.product.aliases import ReleaseRef
+from release.product.releases import Release, Trust, Verdict
+from release.source.distro import Distro
 from signing.policy import Policy as SignerPolicy
 from signing.policy import Trust as SignerTrust
 from signing.statements import PROVENANCE, SIGNATURE, SPDX

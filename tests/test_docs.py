@@ -14,23 +14,23 @@ import typer
 import yaml
 
 from flows.cli import app
-from release.aliases import mint_alias
-from release.channels import rolled_back
-from release.commits import End
-from release.decisions import Decision
+from release.channel.channels import rolled_back
+from release.channel.decisions import Decision
+from release.channel.guards import guard
+from release.channel.policies import GateKind, Lane, Policy
+from release.channel.policy_files import parse_policy, parse_waivers
+from release.channel.promotions import promote
 from release.digests import digest_of
-from release.distro import parse_distro
 from release.documents import load_json
 from release.errors import Broken, Misconfigured, Refused
-from release.guards import guard
-from release.image_keys import image_tag
-from release.image_schema import DefinitionModel, SystemModel
-from release.policies import GateKind, Lane, Policy
-from release.policy_files import parse_policy, parse_waivers
-from release.promotions import promote
-from release.repository import REPOMD, REPOMD_DIRECT, Snapshot, repodata_document
-from release.specs import parse_signatures
-from release.toolchain import parse_lock
+from release.product.aliases import mint_alias
+from release.product.image_keys import image_tag
+from release.product.image_schema import DefinitionModel, SystemModel
+from release.product.repository import REPOMD, REPOMD_DIRECT, Snapshot, repodata_document
+from release.source.commits import End
+from release.source.distro import parse_distro
+from release.source.specs import parse_signatures
+from release.source.toolchain import parse_lock
 from release.tools.registry_referrers import fallback_tag
 from tasks.builds import key_tag
 from tasks.observe import cosign_command

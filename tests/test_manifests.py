@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from release.distro import Distro, parse_distro
-from release.graph import Graph
-from release.image_definitions import read_definition
-from release.policies import GateKind
-from release.policy_files import parse_policy
-from release.specs import BinaryPackage, Package, Source, parse_signatures, signatures_path
+from release.channel.policies import GateKind
+from release.channel.policy_files import parse_policy
+from release.product.image_definitions import read_definition
+from release.source.distro import Distro, parse_distro
+from release.source.graph import Graph
+from release.source.specs import BinaryPackage, Package, Source, parse_signatures, signatures_path
 from tests.conftest import ROOT
 
 MANIFESTS = ROOT / "manifests"

@@ -22,7 +22,7 @@ import tasks.build
 from flows.on_channel_change import on_channel_change
 from flows.on_commit import on_commit
 from release.digests import hex_of
-from release.toolchain import parse_lock
+from release.source.toolchain import parse_lock
 from release.tools.registry_daemon import registry_daemon
 from release.tools.stage0 import import_toolchain, resolve
 from tasks.bootstrap import EPOCH

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from release.errors import Broken, Misconfigured, Refused
-from release.toolchain import LockedPackage
+from release.source.toolchain import LockedPackage
 from release.tools.process import Completed, failed, run
 from release.tools.store import digest_of_file
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from release.errors import Error, Misconfigured
-from release.roots import Root, Script
+from release.product.roots import Root, Script
 from release.tools import rpmroot
 from release.tools.packing import pack
 from release.tools.rootfinish import finish

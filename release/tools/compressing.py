@@ -11,7 +11,7 @@ from typing import Protocol
 import zstandard
 from isal import isal_zlib
 
-from release.images import Compression, Layer
+from release.product.images import Compression, Layer
 
 BUFFER_BYTES = 1 << 20
 _GZIP_WINDOW = 31  # zlib.h, deflateInit2: 15 bits of window, and 16 to ask for gzip, whose header keeps time zero

@@ -11,9 +11,9 @@ import tarfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from release.debian import Control, Kind, PackedFile, merged, parse_control
 from release.errors import Refused
-from release.import_spec import Imported, alternatives
+from release.source.debian import Control, Kind, PackedFile, merged, parse_control
+from release.source.import_spec import Imported, alternatives
 from release.tools.process import run
 from release.tools.store import disk_errors
 

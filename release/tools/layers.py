@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from release.images import Compression, Layer
+from release.product.images import Compression, Layer
 from release.tools.compressing import CompressingSink, Progress
 from release.tools.packing import pack
 from release.tools.store import disk_errors

@@ -10,11 +10,11 @@ from typing import Any
 
 import createrepo_c as cr
 
-from release.builds import Rpm
 from release.digests import hex_of
 from release.errors import Broken, Refused
-from release.repository import REPOMD, REPOMD_DIRECT, checked_file, package_path
-from release.specs import BinaryPackage
+from release.product.builds import Rpm
+from release.product.repository import REPOMD, REPOMD_DIRECT, checked_file, package_path
+from release.source.specs import BinaryPackage
 from release.tools.store import Store, disk_errors, link_or_copy
 
 _SENSES = {"EQ": "=", "LT": "<", "LE": "<=", "GT": ">", "GE": ">="}
@@ -23,7 +23,7 @@ _SENSES = {"EQ": "=", "LT": "<", "LE": "<=", "GT": ">", "GE": ">="}
 def compose(
     rpms: Iterable[Rpm], *, store: Store, blobs_url: str, revision: int, previous: Mapping[str, bytes] | None = None
 ) -> Mapping[str, bytes]:
-    """The repodata files of one arch by path (`repodata/...`), for `release.repository.repodata_document`.
+    """The repodata files of one arch by path (`repodata/...`), for `release.product.repository.repodata_document`.
 
     Headers come from `previous` (the files of an earlier call) where it lists the RPM's digest, from the RPM in the
     store otherwise. `revision` is the commit's epoch second, the only time inside. Besides the canonical metadata,

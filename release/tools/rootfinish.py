@@ -8,9 +8,9 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from release.accounts import ROOT_GROUP, ROOT_PASSWD, Accounts
 from release.errors import Refused
-from release.roots import Root
+from release.product.accounts import ROOT_GROUP, ROOT_PASSWD, Accounts
+from release.product.roots import Root
 
 _EMPTIED = ("dev", "proc", "run", "sys", "tmp", "var/tmp")  # what a container gets anew, or what nobody may rely on
 _WITHOUT_FILES = ("var/cache", "var/log")  # packages own folders there, and programs expect them

@@ -15,9 +15,9 @@ from types import MappingProxyType
 from typing import Any
 
 from release.errors import Broken, Error, Misconfigured, Refused
-from release.image_definitions import ImageDefinition
-from release.image_packages import ImagePackage, image_epoch
-from release.images import Compression, Layer
+from release.product.image_definitions import ImageDefinition
+from release.product.image_packages import ImagePackage, image_epoch
+from release.product.images import Compression, Layer
 from release.tools.containers import Containers
 from release.tools.layers import compress_layer
 from release.tools.sealed import Limits, Sealed

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from release.errors import Broken, Misconfigured, Refused
-from release.toolchain import LockedPackage, Origin, ToolchainLock
+from release.source.toolchain import LockedPackage, Origin, ToolchainLock
 from release.tools.folders import appearing
 from release.tools.process import run
 from release.tools.store import digest_of_file, link_or_copy

@@ -18,7 +18,7 @@ _REPOSITORY = "assembly"
 _TEXTS = ("name", "version", "release", "arch", "summary", "license", "vendor", "url")
 _TAIL_LINES = 20
 Described = dict[str, Any]
-"""The fields of `release.image_packages.ImagePackage`, by name."""
+"""The fields of `release.product.image_packages.ImagePackage`, by name."""
 
 
 def solve(repository: Path, words: Iterable[str], work: Path) -> list[Described]:

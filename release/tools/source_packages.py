@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from release.errors import Broken, Refused
-from release.specs import Source
+from release.source.specs import Source
 from release.tools.process import Completed, failed, run
 from release.tools.store import disk_errors
 

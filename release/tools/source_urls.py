@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 
 from release.errors import Broken, Error, Refused
-from release.specs import Source
+from release.source.specs import Source
 from release.tools.store import disk_errors
 
 LIMIT_BYTES = 4 << 30

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from release.digests import checked
 from release.errors import Broken, Error, Refused
-from release.specs import Source, signatures_path
+from release.source.specs import Source, signatures_path
 from release.tools.registry import Registry, gather
 from release.tools.store import Store, digest_of_file, disk_errors
 

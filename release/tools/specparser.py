@@ -47,7 +47,7 @@ class ParseOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parsed:
-    """Facts (JSON for release/specs.py) by spec path, and one refusal for each spec that has none."""
+    """Facts (JSON for release/source/specs.py) by spec path, and one refusal for each spec that has none."""
 
     facts: Mapping[str, str]
     failures: tuple[Refused, ...]

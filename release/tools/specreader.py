@@ -119,7 +119,7 @@ def _parse_and_leave(spec: str, tree: str, out: int) -> None:
 
 
 def _facts(spec: str, tree: str) -> dict[str, Any]:
-    """The facts of one spec in the shape that release/specs.py reads."""
+    """The facts of one spec in the shape that release/source/specs.py reads."""
     folder = os.path.dirname(f"{tree}/{spec}")  # noqa: PTH120 - this program stands alone
     rpm.addMacro("_sourcedir", folder)
     rpm.addMacro("_specdir", folder)

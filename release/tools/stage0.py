@@ -5,23 +5,25 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import TypeVar
 
-from release.debian import Control
 from release.errors import Error
-from release.import_spec import FILESYSTEM, file_list, spec_text
-from release.toolchain import Origin, ToolchainLock
+from release.source.debian import Control
+from release.source.import_spec import FILESYSTEM, file_list, spec_text
+from release.source.toolchain import Origin, ToolchainLock
 from release.tools.apt import Apt
 from release.tools.debs import read_control, unpack
 from release.tools.folders import appearing
 from release.tools.process import run
 
+T = TypeVar("T")
 Progress = Callable[[int, int, str], None]
 _BUILD_SECONDS = 600.0
-_WORKERS = 2
 _DATA = files("release.tools") / "data"
 # Equal packages give byte-identical RPMs: a fixed host and time, no build ids, one file's level of compression.
 _DEFINES: Mapping[str, str] = {
@@ -61,41 +63,38 @@ async def import_toolchain(
 
 
 async def _convert_all(debs: Sequence[Path], importer: Importer, progress: Progress) -> None:
+    controls = await _two_at_once([partial(read_control, deb) for deb in debs])
     groups: dict[tuple[str, str], dict[Path, Control]] = defaultdict(dict)
-    for deb, control in zip(debs, await _controls(debs), strict=True):
+    for deb, control in zip(debs, controls, strict=True):
         groups[control.source, control.arch][deb] = control
-    workers = asyncio.Semaphore(_WORKERS)
     done = 0
 
     async def convert(source: str, arch: str, members: Mapping[Path, Control]) -> None:
         nonlocal done
-        async with workers:
-            await importer.convert(source, arch, members)
+        await importer.convert(source, arch, members)
         done += len(members)
         progress(done, len(debs), source)
 
+    # A compiler at the end would leave the other worker idle.
+    longest_first = sorted(groups.items(), key=lambda group: -sum(deb.stat().st_size for deb in group[1]))
+    jobs = [partial(convert, source, arch, members) for (source, arch), members in longest_first]
+    await _two_at_once([*jobs, importer.filesystem])
+
+
+async def _two_at_once(jobs: Iterable[Callable[[], Awaitable[T]]]) -> list[T]:
+    """The results in order. The first failure ends what still runs, and is raised alone."""
+    workers = asyncio.Semaphore(2)
+
+    async def one(job: Callable[[], Awaitable[T]]) -> T:
+        async with workers:
+            return await job()
+
     try:
         async with asyncio.TaskGroup() as group:
-            group.create_task(importer.filesystem())
-            for (source, arch), members in sorted(groups.items(), key=_longest_first):
-                group.create_task(convert(source, arch, members))
+            tasks = [group.create_task(one(job)) for job in jobs]
     except* Error as failures:
         raise failures.exceptions[0] from None
-
-
-async def _controls(debs: Sequence[Path]) -> list[Control]:
-    workers = asyncio.Semaphore(2 * _WORKERS)  # each is a short process that mostly waits for its own start
-
-    async def read(deb: Path) -> Control:
-        async with workers:
-            return await read_control(deb)
-
-    return await asyncio.gather(*(read(deb) for deb in debs))
-
-
-def _longest_first(group: tuple[object, Mapping[Path, Control]]) -> int:
-    """A compiler at the end would leave the other workers idle."""
-    return -sum(deb.stat().st_size for deb in group[1])
+    return [task.result() for task in tasks]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from prefect.client.orchestration import get_client
 
 from release.errors import Refused
 from release.oci import Document
-from release.repository import files
+from release.product.repository import files
 from tests import tiny_tree
 from tests.checker import Sampler
 from tests.world import World, named

@@ -12,7 +12,7 @@ from flows.web_gateway import KEEP
 from flows.web_shared import Shared
 from release.digests import digest_of, hex_of
 from release.errors import Broken
-from release.repository import File, package_path
+from release.product.repository import File, package_path
 from tests.flows.web_doubles import House
 from tests.webhook_samples import NOW
 

@@ -13,7 +13,7 @@ from flows import web_receiver
 from flows.web import LOOPBACK, create_app, server
 from flows.web_receiver import MAX_BODY
 from release.digests import digest_of
-from release.repository import File
+from release.product.repository import File
 from tests import webhook_samples as samples
 from tests.flows.web_doubles import House
 from tests.webhook_samples import encoded

@@ -12,9 +12,9 @@ import httpx
 
 from flows.web import create_app, server
 from flows.web_services import WebServices
-from release.gateway import Routes, routes
-from release.pushes import Push, Watched
-from release.repository import Files
+from release.product.gateway import Routes, routes
+from release.product.repository import Files
+from release.source.pushes import Push, Watched
 from release.status import Status
 from signing.webhooks import WebhookSecrets
 from tests import status_samples, webhook_samples
@@ -100,7 +100,7 @@ class House:
         """The app in a real server on loopback: its port."""
         serving = server(create_app(self.services(**changes)), port=free_port())
         task = asyncio.create_task(serving.serve())
-        while not serving.started:  # noqa: ASYNC110 - uvicorn has no event for it
+        while not serving.started:
             await asyncio.sleep(0.01)
         yield serving.config.port
         serving.should_exit = True

@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from release import oci
-from release.builds import SOURCE, Build, Rpm
 from release.digests import digest_of
-from release.image_packages import ImagePackage
-from release.images import About, Layer
+from release.product.builds import SOURCE, Build, Rpm
+from release.product.image_packages import ImagePackage
+from release.product.images import About, Layer
 
 EPOCH = 1_700_000_000
 ABOUT = About(

@@ -8,15 +8,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from release import oci
-from release.aliases import ReleaseRef
-from release.channels import Channel, moved
-from release.decisions import Decision
+from release.channel.channels import Channel, moved
+from release.channel.decisions import Decision
+from release.channel.evidence import Approval, Evidence, Finding, Passed
+from release.channel.policies import NEVER_WAIVED, GateKind, Policy, Waiver
+from release.channel.policy_files import parse_policy
+from release.channel.promotions import decide
 from release.digests import digest_of
-from release.evidence import Approval, Evidence, Finding, Passed
-from release.policies import NEVER_WAIVED, GateKind, Policy, Waiver
-from release.policy_files import parse_policy
-from release.promotions import decide
-from release.releases import (
+from release.product.aliases import ReleaseRef
+from release.product.releases import (
     ImageManifest,
     Referrer,
     Release,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from release.accounts import ROOT_GROUP, ROOT_PASSWD, Accounts, Group, Home, User
 from release.errors import Refused
+from release.product.accounts import ROOT_GROUP, ROOT_PASSWD, Accounts, Group, Home, User
 
 EMPTY = Accounts(passwd=ROOT_PASSWD, group=ROOT_GROUP)
 FULL = Accounts(

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from release.aliases import is_alias, mint_alias
 from release.errors import Refused
+from release.product.aliases import is_alias, mint_alias
 from tests.release.promotion_world import digest
 
 DAY = datetime(2026, 11, 22, 23, 30, tzinfo=UTC)

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from release.capabilities import (
+from release.errors import Refused
+from release.source.capabilities import (
     Capability,
     Operator,
     Rich,
@@ -19,7 +20,6 @@ from release.capabilities import (
     parse,
     satisfies,
 )
-from release.errors import Refused
 
 # The cases of rpm's own suite (tests/rpmvercmp.at) in kind, and what distributions write.
 VERSIONS = [

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from release.channel_files import channel_path, channel_yaml, parse_channel
-from release.channels import Channel, Hold, rolled_back
+from release.channel.channel_files import channel_path, channel_yaml, parse_channel
+from release.channel.channels import Channel, Hold, rolled_back
 from release.errors import Misconfigured
 from tests.release.promotion_world import POLICY_DIGEST, SOAKED, channel, move, ref
 

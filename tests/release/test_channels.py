@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from release.channels import HISTORY, Channel, Entry, Hold, check_succession, rolled_back
+from release.channel.channels import HISTORY, Channel, Entry, Hold, check_succession, rolled_back
 from release.errors import Refused
 from tests.release.promotion_world import BETA_AT, POLICY_DIGEST, SOAKED, channel, digest, move, ref
 

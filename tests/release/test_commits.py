@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from release.commits import CommitNote, End, ended, parse_note
 from release.errors import Refused
+from release.source.commits import CommitNote, End, ended, parse_note
 from tests.release.promotion_world import digest, ref
 
 SHA = "c" * 40

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from release.debian import merged, parse_control, relations, rpm_version
 from release.errors import Refused
+from release.source.debian import merged, parse_control, relations, rpm_version
 
 CONTROL = """Package: libc6
 Source: glibc (2.36-9)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from release.distro import Distro, ImageEntry, parse_distro
 from release.errors import Misconfigured
+from release.source.distro import Distro, ImageEntry, parse_distro
 
 LINES = """\
 name: skiff

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from release.channel.evidence import Approval, Evidence, Finding, Passed
+from release.channel.policies import GateKind
 from release.errors import Refused
-from release.evidence import Approval, Evidence, Finding, Passed
-from release.policies import GateKind
+from release.product.releases import Verdict
 from release.records import from_bytes, to_bytes
-from release.releases import Verdict
 from tests.release.promotion_world import BETA_AT, SOAKED, digest, evidence, findings, smoke
 
 

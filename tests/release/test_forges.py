@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from release.errors import Refused
-from release.forges import EVENT_HEADER, Kind, clean, read_event
+from release.source.forges import EVENT_HEADER, Kind, clean, read_event
 from tests import webhook_samples as samples
 from tests.webhook_samples import encoded
 

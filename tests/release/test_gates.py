@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from release.policies import NEVER_WAIVED, Gate, GateKind, Lane
-from release.questions import GateResult
-from release.releases import Trust, Verdict
+from release.channel.policies import NEVER_WAIVED, Gate, GateKind, Lane
+from release.channel.questions import GateResult
+from release.product.releases import Trust, Verdict
 from tests.release.promotion_world import (
     BETA_AT,
     SOAKED,

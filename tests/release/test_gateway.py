@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from release.digests import digest_of
-from release.gateway import SNAPSHOTS, Route, find, routes
-from release.repository import File, Files
+from release.product.gateway import SNAPSHOTS, Route, find, routes
+from release.product.repository import File, Files
 
 
 def blob(content: str) -> File:

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 import pytest
 
 from release.errors import Refused
-from release.graph import Graph
-from release.specs import BinaryPackage, Package
+from release.source.graph import Graph
+from release.source.specs import BinaryPackage, Package
 
 TOOLCHAIN = (
     BinaryPackage(name="gcc", evr="12-1", provides=("gcc = 12-1", "c-compiler")),

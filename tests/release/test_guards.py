@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from release.channels import Channel, rolled_back
-from release.decisions import State
+from release.channel.channels import Channel, rolled_back
+from release.channel.decisions import State
+from release.channel.policies import Lane
 from release.instants import parse_instant
-from release.policies import Lane
-from release.releases import Verdict
+from release.product.releases import Verdict
 from tests.release.promotion_world import (
     CANDIDATE,
     POLICY_DIGEST,

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from release.accounts import Group, User
 from release.errors import Misconfigured
-from release.image_definitions import ImageDefinition, Runtime, read_definition
-from release.roots import AddedFile, Root, Script
+from release.product.accounts import Group, User
+from release.product.image_definitions import ImageDefinition, Runtime, read_definition
+from release.product.roots import AddedFile, Root, Script
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 PATH = "imageconfigs/base.json"

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from release.accounts import User
 from release.digests import digest_of
-from release.image_definitions import ImageDefinition, Runtime
-from release.image_keys import image_key, image_tag, root_key
-from release.image_packages import ImagePackage
-from release.roots import AddedFile, Root, Script
+from release.product.accounts import User
+from release.product.image_definitions import ImageDefinition, Runtime
+from release.product.image_keys import image_key, image_tag, root_key
+from release.product.image_packages import ImagePackage
+from release.product.roots import AddedFile, Root, Script
 from tests.release.image_samples import ABOUT, package
 
 DEFINITION = ImageDefinition(name="base", packages=("bash",))

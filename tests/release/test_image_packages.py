@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from release.errors import Refused
-from release.image_packages import builds_in, image_epoch
+from release.product.image_packages import builds_in, image_epoch
 from tests.release.image_samples import EPOCH, build, package
 
 

@@ -11,8 +11,8 @@ import pytest
 from release import oci
 from release.digests import digest_of
 from release.errors import Refused
-from release.image_definitions import Runtime
-from release.images import (
+from release.product.image_definitions import Runtime
+from release.product.images import (
     END_OF_LIFE,
     LAYER_ZSTD,
     OCI_ARCHITECTURE,

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from release.debian import Control, Kind, PackedFile
-from release.import_spec import Imported, alternatives, file_list, spec_text
+from release.source.debian import Control, Kind, PackedFile
+from release.source.import_spec import Imported, alternatives, file_list, spec_text
 
 TOOL = Control(
     name="tool",

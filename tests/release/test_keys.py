@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from release.builds import Build, Rpm
 from release.digests import digest_of
 from release.errors import Refused
-from release.keys import KeyInputs, build_key, explain, interface_digest, key_inputs
-from release.specs import Source
+from release.product.builds import Build, Rpm
+from release.source.keys import KeyInputs, build_key, explain, interface_digest, key_inputs
+from release.source.specs import Source
 from tests.release.test_graph import package
 
 A, B = digest_of(b"a"), digest_of(b"b")

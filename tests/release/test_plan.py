@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from release.errors import Refused
-from release.plan import Change, ChangeSet, ImageStep, Plan, Step, TreeState
-from release.specs import Package
+from release.source.plan import Change, ChangeSet, ImageStep, Plan, Step, TreeState
+from release.source.specs import Package
 from tests.release.test_graph import binary, graph, package
 
 BASE, LIB, TOOL, OTHER = package("base"), package("lib", "base-devel"), package("tool", "lib-devel"), package("other")

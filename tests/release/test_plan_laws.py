@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from release.digests import digest_of
-from release.graph import Graph
-from release.keys import build_key
-from release.plan import ChangeSet, Plan, TreeState
-from release.specs import Package
+from release.source.graph import Graph
+from release.source.keys import build_key
+from release.source.plan import ChangeSet, Plan, TreeState
+from release.source.specs import Package
 from tests.release.test_graph import TOOLCHAIN, binary, package
 
 NAMES = [f"p{number}" for number in range(7)]

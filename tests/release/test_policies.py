@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from release.channel.policies import NEVER_WAIVED, Gate, GateKind, Lane, LaneRule, lane_of
+from release.channel.policy_files import parse_policy, parse_waivers
 from release.digests import digest_of
 from release.errors import Misconfigured
-from release.policies import NEVER_WAIVED, Gate, GateKind, Lane, LaneRule, lane_of
-from release.policy_files import parse_policy, parse_waivers
-from release.releases import Trust
+from release.product.releases import Trust
 from tests.release.promotion_world import CANDIDATE, SOAKED, STABLE, digest, policy, waiver
 
 EDGE = """\

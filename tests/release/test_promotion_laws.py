@@ -11,14 +11,14 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from release.channel_files import channel_yaml, parse_channel
-from release.channels import Channel, check_succession, rolled_back
-from release.decisions import Decision
+from release.channel.channel_files import channel_yaml, parse_channel
+from release.channel.channels import Channel, check_succession, rolled_back
+from release.channel.decisions import Decision
+from release.channel.evidence import Approval, Evidence, Finding, Passed
+from release.channel.policies import NEVER_WAIVED, GateKind, Lane, Waiver
+from release.channel.promotions import candidates, decide, promote, replay
 from release.errors import Refused
-from release.evidence import Approval, Evidence, Finding, Passed
-from release.policies import NEVER_WAIVED, GateKind, Lane, Waiver
-from release.promotions import candidates, decide, promote, replay
-from release.releases import ReleaseTest, Trust, Verdict
+from release.product.releases import ReleaseTest, Trust, Verdict
 from tests.release.promotion_world import (
     BETA_AT,
     POLICY_DIGEST,

@@ -8,14 +8,14 @@ from datetime import timedelta
 
 import pytest
 
-from release.channels import rolled_back
-from release.decisions import Decision, State
+from release.channel.channels import rolled_back
+from release.channel.decisions import Decision, State
+from release.channel.policies import Lane
+from release.channel.promotions import candidates, decide, promote, replay
 from release.digests import canonical_json
 from release.errors import Refused
 from release.instants import short_instant
-from release.policies import Lane
-from release.promotions import candidates, decide, promote, replay
-from release.releases import Verdict
+from release.product.releases import Verdict
 from tests.release.promotion_world import (
     BETA_AT,
     CANDIDATE,

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from release.forges import Kind
-from release.pushes import Ignored, Push, Watched, idempotency_key, parse
+from release.source.forges import Kind
+from release.source.pushes import Ignored, Push, Watched, idempotency_key, parse
 from tests import webhook_samples as samples
 from tests.webhook_samples import AFTER, BEFORE, NOTHING, REPOSITORY, encoded
 

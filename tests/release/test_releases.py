@@ -10,7 +10,7 @@ import pytest
 from release import oci
 from release.digests import canonical_json
 from release.errors import Refused
-from release.releases import (
+from release.product.releases import (
     CERTIFICATES,
     PLAN,
     RECORD,

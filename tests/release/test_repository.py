@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from release import oci
-from release.builds import KEY, Build, Rpm
 from release.digests import digest_of
 from release.errors import Refused
-from release.repository import (
+from release.product.builds import KEY, Build, Rpm
+from release.product.repository import (
     REPODATA,
     REPOMD,
     REPOMD_DIRECT,

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from release.accounts import Group, User
-from release.roots import AddedFile, Root, Script
+from release.product.accounts import Group, User
+from release.product.roots import AddedFile, Root, Script
 
 FULL = Root(
     files=(AddedFile(path="/etc/motd", content=b"\x00\xff binary", mode=0o600),),

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from release.builds import Build
 from release.errors import Refused
-from release.image_definitions import Runtime
-from release.image_packages import ImagePackage
-from release.images import compose_image
-from release.sbom import Naming, license_expression, spdx_document
+from release.product.builds import Build
+from release.product.image_definitions import Runtime
+from release.product.image_packages import ImagePackage
+from release.product.images import compose_image
+from release.product.sbom import Naming, license_expression, spdx_document
 from tests.release.image_samples import ABOUT, EPOCH, LAYER, build, package
 
 NAMING = Naming(

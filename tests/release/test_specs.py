@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from release.errors import Misconfigured, Refused
-from release.specs import Package, Source, package_from_facts, parse_signatures, signatures_path
+from release.source.specs import Package, Source, package_from_facts, parse_signatures, signatures_path
 
 HASH = "ab" * 32
 FACTS: dict[str, Any] = {

@@ -7,11 +7,11 @@ from itertools import pairwise
 
 import pytest
 
-from release.aliases import ReleaseRef
-from release.channels import Channel
+from release.channel.channels import Channel
+from release.channel.tags import Drift, Move, alias_moves, channel_moves, drift, refuse_unproven
 from release.errors import Refused
-from release.releases import Release
-from release.tags import Drift, Move, alias_moves, channel_moves, drift, refuse_unproven
+from release.product.aliases import ReleaseRef
+from release.product.releases import Release
 from tests.release.promotion_world import digest, image, move, release
 
 RELEASES = "skiff/releases"

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from release import toolchain
 from release.errors import Misconfigured, Refused
-from release.toolchain import LockedPackage, Origin, ToolchainLock, parse_lock
+from release.source import toolchain
+from release.source.toolchain import LockedPackage, Origin, ToolchainLock, parse_lock
 
 BASH = LockedPackage(name="bash", version="5.2.15-2+b13", arch="amd64", sha256="a" * 64)
 GCC = LockedPackage(name="gcc", version="4:12.2.0-3", arch="amd64", sha256="b" * 64)

@@ -13,9 +13,9 @@ import pytest
 from sigstore.dsse import Statement
 
 from release import oci
-from release.builds import Build, Rpm
 from release.digests import canonical_json
 from release.errors import Refused
+from release.product.builds import Build, Rpm
 from signing.attestations import (
     BUILD_TYPE,
     IMPORT_TYPE,

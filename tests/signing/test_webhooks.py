@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from release.errors import Misconfigured, Refused
-from release.forges import Kind
+from release.source.forges import Kind
 from signing.webhooks import WINDOW, WebhookSecrets, authenticate, plain_signature
 from tests import webhook_samples as samples
 from tests.webhook_samples import NOW, SECRET, SIGNING_TOKEN

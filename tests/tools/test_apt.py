@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from release.errors import Misconfigured, Refused
-from release.toolchain import LockedPackage, Origin, ToolchainLock
+from release.source.toolchain import LockedPackage, Origin, ToolchainLock
 from release.tools.apt import Apt
 from release.tools.stage0 import import_toolchain, resolve
 

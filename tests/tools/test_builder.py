@@ -75,7 +75,7 @@ class Bench:
         """A repository of what an order makes."""
         made = await self.build(order, f"{order.spec.stem}.repository")
         made.srpm.unlink()
-        subprocess.run(["createrepo_c", "--quiet", made.rpms[0].parent], check=True)  # noqa: ASYNC221 - short
+        subprocess.run(["createrepo_c", "--quiet", made.rpms[0].parent], check=True)
         return made.rpms[0].parent
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import docker
 import pytest
 
-from release.image_definitions import Runtime
-from release.images import ArchImage, Compression, Layer, compose_image, compose_index, layers_of
 from release.oci import Document
+from release.product.image_definitions import Runtime
+from release.product.images import ArchImage, Compression, Layer, compose_image, compose_index, layers_of
 from release.tools.layers import write_files_layer, write_layer
 from release.tools.registry import Registry
 from tests.release.image_samples import ABOUT, EPOCH

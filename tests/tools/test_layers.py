@@ -16,7 +16,7 @@ import pytest
 import zstandard
 
 from release.errors import Broken
-from release.images import Compression, Layer
+from release.product.images import Compression, Layer
 from release.tools.layers import compress_layer, write_files_layer, write_layer
 
 EPOCH = 1_700_000_000

@@ -12,10 +12,10 @@ from pathlib import Path
 import createrepo_c as cr
 import pytest
 
-from release.builds import Rpm
 from release.digests import digest_of
 from release.errors import Broken, Refused
-from release.repository import REPOMD, REPOMD_DIRECT
+from release.product.builds import Rpm
+from release.product.repository import REPOMD, REPOMD_DIRECT
 from release.tools.repodata import capabilities, compose, compose_folder
 from release.tools.store import Store
 from tests.tools.tiny_rpms import fleet, rpm_of

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from release import oci
-from release.builds import Build
 from release.errors import Broken
-from release.gateway import find, routes
-from release.repository import (
+from release.product.builds import Build
+from release.product.gateway import find, routes
+from release.product.repository import (
     REPOMD,
     REPOMD_DIRECT,
     Snapshot,

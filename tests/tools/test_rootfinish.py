@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from release.accounts import Group, User
 from release.errors import Refused
-from release.roots import AddedFile, Root
+from release.product.accounts import Group, User
+from release.product.roots import AddedFile, Root
 from release.tools.rootfinish import finish
 
 DATABASE = "/usr/lib/sysimage/rpm"

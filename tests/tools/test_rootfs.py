@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from release.accounts import User
 from release.errors import Broken, Misconfigured, Refused
-from release.image_definitions import ImageDefinition
-from release.image_packages import ImagePackage, image_epoch
-from release.roots import AddedFile, Root, Script
+from release.product.accounts import User
+from release.product.image_definitions import ImageDefinition
+from release.product.image_packages import ImagePackage, image_epoch
+from release.product.roots import AddedFile, Root, Script
 from release.tools.containers import Containers
 from release.tools.rootfs import RootAssembler
 from release.tools.store import digest_of_file

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from release.errors import Broken, Misconfigured, Refused
-from release.toolchain import Origin, ToolchainLock
+from release.source.toolchain import Origin, ToolchainLock
 from release.tools.rpm_repository import fetch_toolchain, resolve
 from release.tools.store import digest_of_file
 from tests.tools.tiny_rpms import fleet

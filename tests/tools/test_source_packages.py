@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from release.errors import Broken
-from release.specs import Source, parse_signatures
+from release.source.specs import Source, parse_signatures
 from release.tools.source_packages import SystemSources, for_sources
 from tests.conftest import ROOT, free_port
 from tests.tools.test_sources import CONTENT, pinned
@@ -84,7 +84,7 @@ async def test_fetches_the_lists_once(mirror: Path, tmp_path: Path) -> None:
     await origin.fetch(pinned(), tmp_path / "target")
     with pytest.raises(Broken, match="no file of this hash"):
         await origin.fetch(pinned(b"unknown"), tmp_path / "target")
-    mirror.rename(tmp_path / "moved")  # noqa: ASYNC240 - a rename in a test
+    mirror.rename(tmp_path / "moved")
     with pytest.raises(Broken, match="no file of this hash"):
         await origin.fetch(pinned(b"unknown"), tmp_path / "target")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from release.errors import Broken, Error, Refused
-from release.specs import Source
+from release.source.specs import Source
 from release.tools.registry import Registry
 from release.tools.sources import LOCAL, Lookaside, Origin, SourceResolver, check_local
 from release.tools.store import Store

@@ -6,15 +6,15 @@ import asyncio
 import hashlib
 import subprocess
 import threading
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
-from release.debian import rpm_version
 from release.errors import Broken, Refused
-from release.toolchain import LockedPackage, Origin, ToolchainLock
+from release.source.debian import rpm_version
+from release.source.toolchain import LockedPackage, Origin, ToolchainLock
 from release.tools import stage0
 from release.tools.debs import read_control, unpack
 from release.tools.stage0 import Importer
@@ -239,7 +239,17 @@ LOCK = ToolchainLock.of(Origin.STAGE0, (), [LockedPackage(name="any", version="1
 
 
 @pytest.fixture
-def mirror(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> type[Mirror]:
+async def reaped() -> AsyncIterator[None]:
+    """Lets asyncio hear of the processes that were killed: a loop that is closed before complains in a later test."""
+    yield
+    for _ in range(100):
+        await asyncio.sleep(0.02)
+        if not any(thread.name.startswith("waitpid-") for thread in threading.enumerate()):
+            break
+
+
+@pytest.fixture
+def mirror(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, reaped: None) -> type[Mirror]:
     sizes = {"small": 10, "large": 500000, "medium": 5000}
     debs = [write_deb(tmp_path / "debs", name, [file(f"./usr/{name}", b"x" * size)]) for name, size in sizes.items()]
     monkeypatch.setattr(Mirror, "debs", debs)
@@ -276,13 +286,6 @@ async def test_a_relation_that_rpm_cannot_say_is_named(mirror: type[Mirror], tmp
     assert names(tmp_path) == ["debs"]
 
 
-async def killed_processes_are_reaped() -> None:
-    """asyncio waits for each child in a thread; a loop that is closed before that complains later, in some other test."""
-    while any(thread.name.startswith("waitpid-") for thread in threading.enumerate()):
-        await asyncio.sleep(0.05)
-    await asyncio.sleep(0.1)
-
-
 async def test_an_import_that_is_cancelled_leaves_nothing(mirror: type[Mirror], tmp_path: Path) -> None:
     def cancel(done: int, total: int, name: str) -> None:
         running.cancel()
@@ -291,7 +294,6 @@ async def test_an_import_that_is_cancelled_leaves_nothing(mirror: type[Mirror], 
     running = asyncio.create_task(asked)
     with pytest.raises(asyncio.CancelledError):
         await running
-    await killed_processes_are_reaped()
     assert names(tmp_path) == ["debs"]
 
 

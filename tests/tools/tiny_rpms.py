@@ -7,8 +7,8 @@ from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
 
-from release.builds import Build, Rpm
 from release.digests import digest_of
+from release.product.builds import Build, Rpm
 from release.tools.store import Store, digest_of_file
 
 SPEC = """

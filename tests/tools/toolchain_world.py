@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from release.digests import hex_of
-from release.distro import parse_distro
-from release.toolchain import ToolchainLock, parse_lock
+from release.source.distro import parse_distro
+from release.source.toolchain import ToolchainLock, parse_lock
 from release.tools.containers import Containers
 from release.tools.stage0 import import_toolchain, resolve
 from release.tools.toolchain_image import make_toolchain_image
@@ -34,7 +34,7 @@ def toolchain_world(docker_url: str) -> ToolchainWorld:
 
 
 async def _made(docker_url: str, home: Path) -> ToolchainWorld:
-    home.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - nothing else runs in this loop
+    home.mkdir(parents=True, exist_ok=True)
     seeds = parse_distro((ROOT / "manifests" / "distro.yaml").read_text()).toolchain.seeds
     file = home / "toolchain.lock.json"
     if not file.exists() or parse_lock(file.read_text(), str(file)).seeds != seeds:
@@ -43,7 +43,7 @@ async def _made(docker_url: str, home: Path) -> ToolchainWorld:
     folder = home / hex_of(lock.digest)
     await import_toolchain(lock, folder, home=home, epoch=EPOCH)
     if not (folder / "repodata").exists():
-        subprocess.run(["createrepo_c", "--quiet", folder], check=True)  # noqa: ASYNC221 - as above
+        subprocess.run(["createrepo_c", "--quiet", folder], check=True)
     with Containers(docker_url) as containers:
         image = await make_toolchain_image(containers, rpms=folder, digest=lock.digest, scratch=home)
     return ToolchainWorld(lock=lock, image=image, folder=folder)

@@ -7,12 +7,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from release.aliases import ReleaseRef
+from release.channel.policies import GateKind
+from release.channel.questions import GateResult, Question
 from release.digests import canonical_json, digest_of
-from release.policies import GateKind
-from release.questions import GateResult, Question
+from release.product.aliases import ReleaseRef
+from release.product.releases import Verdict
 from release.records import to_json
-from release.releases import Verdict
 
 DECISION = "application/vnd.slipway.decision.v1+json"
 

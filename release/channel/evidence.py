@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from release.aliases import ReleaseRef
+from release.channel.policies import GateKind, Lane
 from release.instants import Instant
-from release.policies import GateKind, Lane
+from release.product.aliases import ReleaseRef
+from release.product.releases import ReleaseTest, Trust, Verdict
 from release.records import Digest, to_bytes
-from release.releases import ReleaseTest, Trust, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

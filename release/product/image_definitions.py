@@ -1,8 +1,8 @@
 """Image definitions as people write them: `imageconfigs/*.json` and package lists in the Azure Linux toolkit's format.
 
 Source: the toolkit's docs/formats/imageconfig.md and imagegen/configuration/*.go, branch 3.0: the part that a
-container image needs (release/image_schema.py). Every other key is refused, because ignoring it would build something
-else than was asked for.
+container image needs (image_schema.py). Every other key is refused, because ignoring it would build something else
+than was asked for.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from release.accounts import Group, User
 from release.documents import load_json
 from release.errors import Misconfigured
-from release.image_schema import ContainerModel, DefinitionModel, PackageListModel, SystemModel
-from release.roots import AddedFile, Root, Script
+from release.product.accounts import Group, User
+from release.product.image_schema import ContainerModel, DefinitionModel, PackageListModel, SystemModel
+from release.product.roots import AddedFile, Root, Script
 
 Read = Callable[[str], bytes]
 

@@ -15,8 +15,8 @@ from typing import Any
 from release import oci
 from release.digests import canonical_json, digest_of
 from release.errors import Refused
-from release.image_definitions import Runtime
 from release.instants import instant_text
+from release.product.image_definitions import Runtime
 
 OCI_ARCHITECTURE: Mapping[str, str] = MappingProxyType({"x86_64": "amd64", "aarch64": "arm64"})
 """rpm's name of an architecture -> GOARCH, which image-spec asks for."""
@@ -112,7 +112,7 @@ def compose_image(
 ) -> ArchImage:
     """Configuration and manifest over layers, lowest first; `history` says in words what made each of them.
 
-    `keys` are further annotations of the manifest (release/image_keys.py). `Refused` for an architecture
+    `keys` are further annotations of the manifest (release/product/image_keys.py). `Refused` for an architecture
     that OCI has no name for.
     """
     if arch not in OCI_ARCHITECTURE:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from release.debian import Control, Kind, PackedFile
+from release.source.debian import Control, Kind, PackedFile
 
 # The package of ours that brings the root's symlinks, /etc/passwd and the rest of what Debian's scripts would make.
 FILESYSTEM = "stage0-filesystem"

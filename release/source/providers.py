@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from release.capabilities import Capability, Dependency, Operator, Rich, parse, satisfies
-from release.specs import BinaryPackage
+from release.source.capabilities import Capability, Dependency, Operator, Rich, parse, satisfies
+from release.source.specs import BinaryPackage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import yaml
 from pydantic import ConfigDict, RootModel
 
-from release.channels import Channel
+from release.channel.channels import Channel
 from release.documents import load_yaml
 from release.errors import Misconfigured
 from release.records import to_json

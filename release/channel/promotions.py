@@ -6,18 +6,18 @@ import json
 from collections.abc import Iterable
 from datetime import datetime
 
-from release.aliases import ReleaseRef
-from release.channels import Channel, moved
-from release.decisions import Decision
+from release.channel.channels import Channel, moved
+from release.channel.decisions import Decision
+from release.channel.evidence import Evidence
+from release.channel.gates import judge
+from release.channel.guards import guard
+from release.channel.policies import Policy, Waiver
+from release.channel.questions import Question
 from release.digests import canonical_json, digest_of
 from release.errors import Refused
-from release.evidence import Evidence
-from release.gates import judge
-from release.guards import guard
-from release.policies import Policy, Waiver
-from release.questions import Question
+from release.product.aliases import ReleaseRef
+from release.product.releases import Verdict
 from release.records import from_bytes, to_bytes
-from release.releases import Verdict
 
 AUTOMATION = "slipway"
 

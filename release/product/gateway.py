@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from release.repository import REPOMD, REPOMD_DIRECT, REPOMD_SIGNATURE, Files
+from release.product.repository import REPOMD, REPOMD_DIRECT, REPOMD_SIGNATURE, Files
 
 SNAPSHOTS = 5
 _MOVING = tuple(f"/{path}" for path in (REPOMD, REPOMD_SIGNATURE, REPOMD_DIRECT))

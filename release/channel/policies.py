@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from release.aliases import ReleaseRef
 from release.instants import Instant
+from release.product.aliases import ReleaseRef
+from release.product.releases import Trust
 from release.records import Digest
-from release.releases import Trust
 
 
 class GateKind(StrEnum):

@@ -16,11 +16,11 @@ from urllib.parse import quote, urlencode
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
 from release import oci
-from release.builds import Build
 from release.digests import canonical_json, digest_of, digest_of_json, hex_of
-from release.image_packages import ImagePackage, builds_in
-from release.images import OCI_ARCHITECTURE, About, ArchImage
 from release.instants import instant_text
+from release.product.builds import Build
+from release.product.image_packages import ImagePackage, builds_in
+from release.product.images import OCI_ARCHITECTURE, About, ArchImage
 
 MEDIA_TYPE = "application/spdx+json"
 PREDICATE_TYPE = "https://spdx.dev/Document/v2.3"

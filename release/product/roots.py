@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from release.accounts import Group, User
+from release.product.accounts import Group, User
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

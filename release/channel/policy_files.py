@@ -8,12 +8,12 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
+from release.channel.policies import NEVER_WAIVED, Freeze, Gate, GateKind, Lane, LaneRule, Policy, Waiver
 from release.digests import digest_of
 from release.documents import load_yaml
 from release.errors import Misconfigured
 from release.instants import Instant
-from release.policies import NEVER_WAIVED, Freeze, Gate, GateKind, Lane, LaneRule, Policy, Waiver
-from release.releases import Trust
+from release.product.releases import Trust
 
 
 def parse_policy(text: str, *, name: str) -> Policy:

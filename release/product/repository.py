@@ -2,7 +2,7 @@
 
     index     artifactType application/vnd.slipway.rpm.repository.v1, annotations: source commit, commit time
       repodata  one per arch, layers titled repodata/...: hashed metadata, repomd.xml, its signature, the direct variant
-      build     one per source build and arch (release/builds.py)
+      build     one per source build and arch (release/product/builds.py)
 
 Equal input gives equal bytes: children are sorted, and the only time is the commit's own.
 """
@@ -16,12 +16,13 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from types import MappingProxyType
 
-from release import builds, oci
-from release.builds import Build, Rpm
+from release import oci
 from release.digests import hex_of
 from release.errors import Refused
-from release.images import OCI_ARCHITECTURE
 from release.instants import instant_text
+from release.product import builds
+from release.product.builds import Build, Rpm
+from release.product.images import OCI_ARCHITECTURE
 
 REPOSITORY = "application/vnd.slipway.rpm.repository.v1"
 REPODATA = "application/vnd.slipway.rpm.repodata.v1"

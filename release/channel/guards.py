@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from release.channel.questions import GateResult, Question, passed
 from release.instants import short_instant
-from release.questions import GateResult, Question, passed
-from release.releases import Verdict
+from release.product.releases import Verdict
 
 KIND = "guard"
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 from datetime import timedelta
 from types import MappingProxyType
 
+from release.channel.policies import NEVER_WAIVED, Gate, GateKind, Waiver
+from release.channel.questions import GateResult, Question, passed
 from release.instants import Instant, short_instant, span_text
-from release.policies import NEVER_WAIVED, Gate, GateKind, Waiver
-from release.questions import GateResult, Question, passed
-from release.releases import Trust, Verdict
+from release.product.releases import Trust, Verdict
 
 
 def judge(gate: Gate, question: Question) -> GateResult:

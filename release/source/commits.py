@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from release.aliases import ReleaseRef
 from release.errors import Refused
+from release.product.aliases import ReleaseRef
 from release.records import Digest, Recorded, from_bytes, to_bytes
 
 

@@ -9,12 +9,12 @@ from functools import cached_property
 from itertools import pairwise
 from types import MappingProxyType
 
-from release.capabilities import capabilities_in, parse
-from release.components import components
 from release.documents import close_match
 from release.errors import Refused
-from release.providers import Offer, Providers
-from release.specs import BinaryPackage, Package
+from release.source.capabilities import capabilities_in, parse
+from release.source.components import components
+from release.source.providers import Offer, Providers
+from release.source.specs import BinaryPackage, Package
 
 _SHOWN = 20
 _SEPARATOR = "\n       "

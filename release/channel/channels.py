@@ -7,9 +7,9 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from release.aliases import ReleaseRef
 from release.errors import Refused
 from release.instants import Instant, short_instant
+from release.product.aliases import ReleaseRef
 from release.records import Digest, Recorded
 
 HISTORY = 20

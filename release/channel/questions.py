@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from release.channels import Channel
-from release.evidence import Evidence
+from release.channel.channels import Channel
+from release.channel.evidence import Evidence
+from release.channel.policies import LaneRule, Policy, Waiver
 from release.instants import Instant
-from release.policies import LaneRule, Policy, Waiver
-from release.releases import Verdict
+from release.product.releases import Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

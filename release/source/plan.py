@@ -9,8 +9,8 @@ from types import MappingProxyType
 from typing import Any
 
 from release.errors import Refused
-from release.graph import Graph
-from release.keys import KeyInputs, build_key, explain, interface_digest, key_inputs
+from release.source.graph import Graph
+from release.source.keys import KeyInputs, build_key, explain, interface_digest, key_inputs
 
 __all__ = [
     "Change", "ChangeSet", "ImageStep", "KeyInputs", "Plan", "Step", "TreeState", "build_key", "explain",

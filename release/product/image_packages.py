@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
-from release.builds import Build
 from release.errors import Refused
+from release.product.builds import Build
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from release.forges import SHOWN, Event, Kind, clean, read_event
+from release.source.forges import SHOWN, Event, Kind, clean, read_event
 
 SUBJECT_LENGTH = 200
 _BRANCHES = "refs/heads/"

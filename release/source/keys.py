@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from release.builds import Build
 from release.digests import checked, digest_of_json
 from release.errors import Refused
-from release.specs import Package
+from release.product.builds import Build
+from release.source.specs import Package
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

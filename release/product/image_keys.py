@@ -7,9 +7,9 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from release.digests import digest_of, digest_of_json, hex_of
-from release.image_definitions import ImageDefinition
-from release.image_packages import ImagePackage
-from release.images import About
+from release.product.image_definitions import ImageDefinition
+from release.product.image_packages import ImagePackage
+from release.product.images import About
 from release.records import to_json
 
 IMAGE_KEY = "dev.slipway.image-key"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 
-from release.channels import Channel
+from release.channel.channels import Channel
 from release.errors import Refused
-from release.releases import Release
+from release.product.releases import Release
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,1 @@
+"""Where releases go: pointers, policies, decisions, tags."""

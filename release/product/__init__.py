@@ -1,0 +1,1 @@
+"""What comes out: builds, RPM repositories, images, releases, each named by its content."""
