@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from prefect.automations import Automation
@@ -20,6 +20,7 @@ from flows.nightly import nightly
 from flows.on_channel_change import on_channel_change
 from flows.on_commit import on_commit
 from flows.poll import poll
+from flows.runs import POLL, orchestrator
 from tasks.settings import Settings, read_settings
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ async def serve(settings: Settings) -> None:
     folder = settings.folder / "runner"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "ready").write_text(str(os.getpid()))
+    async with orchestrator() as prefect:  # what happened while nobody served is found now, not in a minute
+        await prefect.start(POLL, key=f"serve:{os.getpid()}:{datetime.now(UTC).isoformat()}", parameters={})
     await runner.start()
 
 

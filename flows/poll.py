@@ -25,7 +25,7 @@ LOOK_BACK = 500  # commits; a pipeline that slept longer releases the newest one
 @flow(
     name="poll",
     flow_run_name="look for lost events",
-    description="Starts the run of every commit whose event was lost; puts back tags that moved.",
+    description="Starts the run of every commit whose event was lost; puts back tags; removes what the killed left.",
 )
 async def poll() -> str:
     """Heal; returns what was found, in words."""
@@ -33,6 +33,10 @@ async def poll() -> str:
     async with open_tools(settings) as tools, orchestrator() as prefect:
         distro = await fetch_distro(tools, await fetch_head(tools, settings.branch))
         found = [
+            *[
+                f"{name}: a container that a killed process left was removed"
+                for name in await tools.containers.remove_strays()
+            ],
             *await _lost_commits(tools, distro, prefect),
             *await _drift(tools, distro, prefect),
             *await _waiting(tools, distro, prefect),

@@ -108,11 +108,12 @@ def base_image(command: str = "/bin/bash") -> str:
     return json.dumps({"SystemConfigs": [system], "Container": {"Cmd": [command]}}, indent=1)
 
 
-def distroless_image(*more: str) -> str:
-    """The definition of an image with the end of the chain and what that needs, and the packages `more`."""
+def distroless_image(*more: str, word: str = "") -> str:
+    """The definition of an image with the end of the chain and what that needs, and the packages `more`; `word` is
+    an argument of its program, which ignores it."""
     names = ["tiny-release", "stage0-filesystem", "libc6", "libc-bin", "dash", "cc", *more]
     system = {"Name": "distroless", "Packages": names, "DisableRpmDocs": True, "OverrideRpmLocales": "NONE"}
-    return json.dumps({"SystemConfigs": [system], "Container": {"Cmd": ["/usr/bin/cc-says"]}}, indent=1)
+    return json.dumps({"SystemConfigs": [system], "Container": {"Cmd": ["/usr/bin/cc-says", word]}}, indent=1)
 
 
 def policy(channel: str, upstream: str | None, soak: int) -> str:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from unittest.mock import patch
 import yaml
 
 import tasks.build
+from flows.deployments import _declare
 from flows.on_channel_change import on_channel_change
 from flows.on_commit import on_commit
 from release.digests import hex_of
@@ -29,7 +31,7 @@ from tasks.bootstrap import EPOCH
 from tasks.init import initialize
 from tasks.settings import Settings, prefect_environment, read_settings
 from tasks.stack import _sigstore
-from tasks.wiring import open_tools
+from tasks.wiring import Tools, open_tools
 from tests import tiny_tree
 from tests.checker import Checker
 from tests.conftest import ROOT, STATE, free_port
@@ -87,6 +89,15 @@ class World:
         self.git("push", "-q", "origin", "HEAD:stable")
         return self.head()
 
+    def write_channel(self, channel: str, pointer: str) -> str:
+        """Push a channel's file that a person wrote."""
+        self.git("fetch", "-q", "origin", "channels")
+        self.git("checkout", "-q", "--detach", "FETCH_HEAD")
+        (self._clone / "channels" / f"{channel}.yaml").write_text(pointer)
+        self.git("commit", "-qam", f"{channel}: By hand")
+        self.git("push", "-q", "origin", "HEAD:channels")
+        return self.head("channels")
+
     # --- what the pipeline does
 
     async def release(self, commit: str) -> dict[str, Any]:
@@ -97,10 +108,15 @@ class World:
         assert note is not None
         return note
 
-    async def channels(self) -> str:
-        """Run the flow of a moved pointer here; what it says."""
-        with self.settled():
+    async def channels(self, at: datetime | None = None) -> str:
+        """Run the flow of a moved pointer here, with the clock at `at`; what it says."""
+        with self.settled(), patch.object(Tools, "now", (lambda _: at) if at else Tools.now):
             return str(await on_channel_change(repository="distribution", commit=self.head("channels")))
+
+    async def declare(self) -> None:
+        """Tell Prefect of the deployments; nobody runs what is started."""
+        for flow, name in ((on_channel_change, "channels"), (on_commit, "stable")):
+            await (await _declare(flow, name, limit=None)).aapply()
 
     @contextmanager
     def settled(self) -> Iterator[None]:
@@ -138,6 +154,10 @@ class World:
         argv = ["git", "-C", self.settings.repository, "notes", "--ref=slipway", "show", commit]
         raw = _run(argv, check=False)
         return dict(json.loads(raw)) if raw.startswith("{") else None
+
+    def show(self, what: str) -> str:
+        """A file at a revision: `channels:channels/edge.yaml`."""
+        return _run(["git", "-C", self.settings.repository, "show", what])
 
     def pointer(self, channel: str) -> dict[str, Any]:
         """A channel's pointer, as git shows it; empty before the first move."""

@@ -77,8 +77,9 @@ async def _convert_all(debs: Sequence[Path], importer: Importer, progress: Progr
 
     # A compiler at the end would leave the other worker idle.
     longest_first = sorted(groups.items(), key=lambda group: -sum(deb.stat().st_size for deb in group[1]))
-    jobs = [partial(convert, source, arch, members) for (source, arch), members in longest_first]
-    await _two_at_once([*jobs, importer.filesystem])
+    jobs: list[Callable[[], Awaitable[None]]] = [importer.filesystem]
+    jobs += [partial(convert, source, arch, members) for (source, arch), members in longest_first]
+    await _two_at_once(jobs)
 
 
 async def _two_at_once(jobs: Iterable[Callable[[], Awaitable[T]]]) -> list[T]:

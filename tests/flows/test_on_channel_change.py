@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime, timedelta
 from typing import Any
 
+import httpx
 import pytest
 
-from flows.deployments import _declare
-from flows.on_channel_change import on_channel_change
-from flows.on_commit import on_commit
 from flows.runs import ON_CHANNEL_CHANGE, orchestrator
+from release.errors import Broken
 from tests import tiny_tree
 from tests.world import World
 
 pytestmark = pytest.mark.integration
 VSA = "https://slsa.dev/verification_summary/v1"
+CHANNELS = ("edge", "beta", "stable")
 SOAK = 1.1  # seconds; the policies of beta and stable ask for one
 
 
 @pytest.fixture
-async def declared(world: World) -> None:
-    """Prefect knows the deployments; nobody runs them."""
-    for flow, name in ((on_channel_change, "channels"), (on_commit, "stable")):
-        await (await _declare(flow, name, limit=None)).aapply()
+async def steady(world: World) -> World:
+    """Prefect knows the deployments, and whatever edge has is in every channel."""
+    await world.declare()
+    for _ in CHANNELS[1:]:
+        await asyncio.sleep(SOAK)
+        await world.channels()
+    assert len({current(world, channel) for channel in CHANNELS}) == 1
+    return world
 
 
 def current(world: World, channel: str) -> str:
@@ -31,118 +36,127 @@ def current(world: World, channel: str) -> str:
     return str(world.pointer(channel).get("current", {}).get("digest", ""))
 
 
-def consumers_see(world: World, channel: str) -> set[str]:
-    """Which releases the tags of a channel belong to: one, or tags are mixed."""
+def mixed(world: World, channel: str) -> set[str]:
+    """What tells the tags of a channel from those that its release asks for: nothing, or consumers see a mixture."""
     tags, digest = world.checker.tags(), current(world, channel)
     record = world.record(digest)
     expected = {"tiny/rpms": record["snapshot"]["digest"], "tiny/releases": digest}
     expected |= {image["repository"]: image["digest"] for image in record["images"]}
-    return {tags[f"{repository}:{channel}"] for repository in expected} ^ set(expected.values())
+    return {tags.get(f"{repository}:{channel}", repository) for repository in expected} ^ set(expected.values())
 
 
 async def release_another(world: World) -> str:
-    """A new release in edge; its digest."""
-    word = f"leaf {len(world.builds)}"
-    note = await world.release(world.merge({"SPECS/dd/dd.spec": tiny_tree.dd(f"# {word}")}, f"dd: {word}"))
+    """A new release in edge, as cheap as can be; its digest."""
+    word = f"word-{world.pointer('edge')['serial']}"
+    definition = tiny_tree.distroless_image(word=word)
+    path = "imageconfigs/distroless/distroless.json"
+    note = await world.release(world.merge({path: definition}, f"distroless: Say {word}"))
     assert note["state"] == "released"
     return str(note["release"]["digest"])
 
 
-async def soak(world: World) -> None:
-    """Let the newest release of edge reach stable."""
-    for _ in range(2):
+async def test_a_release_moves_through_the_channels_as_it_ages_and_each_move_is_proven(steady: World) -> None:
+    world, digest = steady, await release_another(steady)
+    moved = datetime.fromisoformat(world.pointer("edge")["history"][0]["at"])
+    assert await world.channels(at=moved) == "nothing to move", "it has not soaked"
+    assert current(world, "beta") != digest
+    async with orchestrator() as prefect:
+        keys = [each.key for each in await prefect.unfinished(ON_CHANNEL_CHANGE)]
+    assert any(key.startswith("beta@") for key in keys), "it will be asked again, by itself"
+
+    beta = moved + timedelta(seconds=1)
+    assert "beta moved to" in await world.channels(at=beta)
+    assert current(world, "stable") != digest, "beta's clock has just begun"
+    assert "stable moved to" in await world.channels(at=beta + timedelta(seconds=1))
+    assert await world.channels() == "nothing to move"
+    for channel in CHANNELS:
+        assert current(world, channel) == digest
+        assert mixed(world, channel) == set()
+        done = world.slipway("verify", channel)
+        assert done.returncode == 0, done.stderr
+        decision = f"channels:decisions/{channel}/{world.pointer(channel)['serial']}.json"
+        assert digest in world.show(decision), "the decision is beside the pointer"
+    verdicts = [each for each in world.checker.statements("tiny/releases", digest) if each["predicateType"] == VSA]
+    told = [each["predicate"]["resourceUri"].rpartition(":")[2] for each in verdicts]
+    assert sorted(told) == sorted(CHANNELS), "one verdict for each channel"
+    assert world.checker.unproven() == []
+
+
+async def test_a_rollback_lasts_until_a_person_promotes(steady: World) -> None:
+    world, good = steady, current(steady, "stable")
+    bad = await release_another(world)
+    await _soak(world)
+    before = world.pointer("stable")
+    assert before["current"]["digest"] == bad
+
+    done = world.slipway("rollback", "stable", "--reason", "it tastes of leaf")
+    assert done.returncode == 0, done.stderr
+    back = world.pointer("stable")
+    assert (back["current"]["digest"], back["serial"]) == (good, before["serial"] + 1)
+    assert back["hold"]["reason"] == "it tastes of leaf"
+    assert back["deny"][-1]["digest"] == bad
+    assert mixed(world, "stable") == set()
+    assert world.slipway("verify", "stable").returncode == 0
+
+    await _soak(world)
+    assert world.pointer("stable") == back, "automation does not undo it"
+    mended = await release_another(world)
+    await _soak(world)
+    assert current(world, "beta") == mended
+    assert world.pointer("stable") == back, "nor with a newer release"
+
+    refused = world.slipway("promote", "stable", bad)
+    assert refused.returncode == 3
+    assert "denied" in refused.stderr and "it tastes of leaf" in refused.stderr
+    assert world.pointer("stable") == back
+    by_hand = world.slipway("promote", "stable")
+    assert by_hand.returncode == 0, by_hand.stderr
+    after = world.pointer("stable")
+    assert (after["current"]["digest"], after["serial"]) == (mended, before["serial"] + 2)
+    assert after.get("hold") is None
+    assert mixed(world, "stable") == set()
+    assert world.slipway("verify", "stable").returncode == 0
+    assert world.checker.unproven() == []
+
+
+async def test_tags_that_somebody_moved_are_put_back(steady: World) -> None:
+    world = steady
+    older = world.pointer("edge")["history"][1]["release"]["digest"]
+    retag(world, "tiny/releases", older, "edge")
+    assert mixed(world, "edge")
+    assert await world.channels() == "edge: 1 tags"
+    assert mixed(world, "edge") == set()
+
+
+async def test_a_pointer_at_something_unsigned_moves_no_tag(steady: World) -> None:
+    world = steady
+    content = b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}'
+    with httpx.Client(base_url=world.settings.registry) as http:
+        headers = {"content-type": "application/vnd.oci.image.index.v1+json"}
+        made = http.put("/v2/tiny/releases/manifests/stranger", content=content, headers=headers).raise_for_status()
+        digest = made.headers["docker-content-digest"]
+        http.delete(f"/v2/tiny/releases/manifests/{digest}").raise_for_status()
+        assert not [tag for tag in world.checker.tags() if "stranger" in tag]
+    tags = world.checker.tags()
+    fork = world.fork(world.folder / "stranger")
+    pointer = fork.show("channels:channels/beta.yaml").replace(current(world, "beta"), digest)
+    fork.write_channel("beta", pointer)
+    with pytest.raises(Broken, match="the registry does not have it"):
+        await fork.channels()
+    assert world.checker.tags() == tags
+
+
+async def _soak(world: World) -> None:
+    """Let what is in edge go as far as it may."""
+    for _ in CHANNELS[1:]:
         await asyncio.sleep(SOAK)
         await world.channels()
 
 
-async def planned(world: World) -> list[Any]:
-    """Runs that wait for the end of a soak."""
-    async with orchestrator() as prefect:
-        return [each for each in await prefect.unfinished(ON_CHANNEL_CHANGE) if "@" in each.key]
-
-
-@pytest.mark.usefixtures("declared")
-async def test_a_release_moves_through_the_channels_as_it_ages_and_each_move_is_proven(world: World) -> None:
-    digest = await release_another(world)
-    assert "beta" not in await world.channels(), "it has not soaked"
-    assert any(each.key.startswith("beta@") for each in await planned(world)), "it will be asked again, by itself"
-    await asyncio.sleep(SOAK)
-    assert "beta moved to" in await world.channels()
-    await asyncio.sleep(SOAK)
-    assert "stable moved to" in await world.channels()
-    assert await world.channels() == "nothing to move"
-    for channel in ("edge", "beta", "stable"):
-        assert current(world, channel) == digest
-        assert consumers_see(world, channel) == set()
-        decision = world.git("fetch", "-q", "origin", "channels", "--force") or world.git(
-            "show", f"FETCH_HEAD:decisions/{channel}/{world.pointer(channel)['serial']}.json"
-        )
-        assert digest in decision
-        done = world.slipway("verify", channel)
-        assert done.returncode == 0, done.stderr
-    verdicts = [each for each in world.checker.statements("tiny/releases", digest) if each["predicateType"] == VSA]
-    assert sorted(each["predicate"]["resourceUri"].rpartition(":")[2] for each in verdicts) == [
-        "beta",
-        "edge",
-        "stable",
-    ]
-    assert world.checker.unproven() == []
-
-
-@pytest.mark.usefixtures("declared")
-async def test_a_rollback_lasts_until_a_person_promotes(world: World) -> None:
-    good = await release_another(world)
-    await soak(world)
-    bad = await release_another(world)
-    await soak(world)
-    assert current(world, "stable") == bad
-    serial = world.pointer("stable")["serial"]
-
-    done = world.slipway("rollback", "stable", "--reason", "it tastes of leaf")
-    assert done.returncode == 0, done.stderr
-    pointer = world.pointer("stable")
-    assert (pointer["current"]["digest"], pointer["serial"]) == (good, serial + 1)
-    assert pointer["hold"]["reason"] == "it tastes of leaf"
-    assert [each["digest"] for each in pointer["deny"]][-1:] == [bad]
-    assert consumers_see(world, "stable") == set()
-    assert world.slipway("verify", "stable").returncode == 0
-
-    await asyncio.sleep(SOAK)
-    await world.channels()
-    assert world.pointer("stable") == pointer, "automation does not undo it"
-    mended = await release_another(world)
-    await soak(world)
-    assert current(world, "beta") == mended
-    assert world.pointer("stable") == pointer, "a hold holds against newer releases, too"
-
-    refused = world.slipway("promote", "stable", world.record(bad) and bad)
-    assert refused.returncode == 3
-    assert "denied" in refused.stderr and "it tastes of leaf" in refused.stderr
-    by_hand = world.slipway("promote", "stable")
-    assert by_hand.returncode == 0, by_hand.stderr
-    pointer = world.pointer("stable")
-    assert (pointer["current"]["digest"], pointer["serial"]) == (mended, serial + 2)
-    assert pointer.get("hold") is None
-    assert consumers_see(world, "stable") == set()
-    assert world.slipway("verify", "stable").returncode == 0
-
-
-@pytest.mark.usefixtures("declared")
-async def test_tags_that_somebody_moved_are_put_back(world: World) -> None:
-    older = next(iter(each["release"] for each in world.pointer("edge")["history"][1:]))
-    _retag(world, "tiny/releases", older["digest"], "edge")
-    assert consumers_see(world, "edge") != set()
-    assert "edge: 1 tags" in await world.channels()
-    assert consumers_see(world, "edge") == set()
-
-
-def _retag(world: World, repository: str, digest: str, tag: str) -> None:
+def retag(world: World, repository: str, digest: str, tag: str) -> None:
     """What anybody who may write to the registry can do."""
-    import httpx
-
+    kind: dict[str, Any] = {"accept": "application/vnd.oci.image.manifest.v1+json"}
     with httpx.Client(base_url=world.settings.registry) as http:
-        manifest = http.get(
-            f"/v2/{repository}/manifests/{digest}", headers={"accept": "application/vnd.oci.image.manifest.v1+json"}
-        )
-        kind = {"content-type": manifest.headers["content-type"]}
-        http.put(f"/v2/{repository}/manifests/{tag}", content=manifest.content, headers=kind).raise_for_status()
+        manifest = http.get(f"/v2/{repository}/manifests/{digest}", headers=kind).raise_for_status()
+        headers = {"content-type": manifest.headers["content-type"]}
+        http.put(f"/v2/{repository}/manifests/{tag}", content=manifest.content, headers=headers).raise_for_status()

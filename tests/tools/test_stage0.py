@@ -246,6 +246,7 @@ async def reaped() -> AsyncIterator[None]:
         await asyncio.sleep(0.02)
         if not any(thread.name.startswith("waitpid-") for thread in threading.enumerate()):
             break
+    await asyncio.sleep(0.2)
 
 
 @pytest.fixture

@@ -4,10 +4,17 @@
 # root there.
 set -eu
 root=/toolchain
+database=/usr/lib/sysimage/rpm
 mkdir -p $root/dev /out
 mknod -m 666 $root/dev/null c 1 3
-rpm --root $root --define '_dbpath /usr/lib/sysimage/rpm' --define '_db_backend sqlite' --define '_install_langs C' \
+rpm --root $root --define "_dbpath $database" --define '_db_backend sqlite' --define '_install_langs C' \
     --excludedocs --install /in/rpms/*.rpm
+# The database belongs where the root's own rpm will look for it.
+own=$(chroot $root rpm --eval '%{_dbpath}')
+if [ "$own" != $database ]; then
+    mkdir -p "$root$own"
+    mv $root$database/* "$root$own"
+fi
 # No script of Debian's compiles Python here, and dnf would do it again in every container.
 for python in $root/usr/lib/python3 $root/usr/lib/python3.*; do
     if [ -d "$python" ]; then
