@@ -10,10 +10,11 @@ from prefect.cache_policies import NO_CACHE
 
 from flows import seen
 from flows.fanout import Outcome, fan_out
+from release import oci
 from release.digests import canonical_json, digest_of
 from release.errors import Broken, Error, Refused
 from release.product.aliases import ReleaseRef
-from release.product.releases import Release, SourceCommit, Trust
+from release.product.releases import CERTIFICATES, PLAN, Release, SourceCommit, Trust
 from release.source.commits import CommitNote, End
 from release.source.plan import Plan
 from release.status import BuildState, BuildStatus
@@ -208,8 +209,8 @@ async def _publish(
         snapshot=snapshot.descriptor,
         images=tuple(each.image for each in images),
         referrers=tuple(sbom for each in images for sbom in each.sboms),
-        plan=seen.blob(plan_json),
-        certificates=seen.blob(certificates),
+        plan=oci.blob(plan_json, PLAN),
+        certificates=oci.blob(certificates, CERTIFICATES),
     )
     return await publish_release(tools, distro, release, plan=plan_json, certificates=certificates)
 

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Mapping, Sequence
 
 from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
 
-from release import oci
 from release.product.aliases import ReleaseRef
 from release.source.plan import Plan
 from tasks.assemble import Assembled
@@ -16,11 +15,6 @@ from tasks.build import Built
 from tasks.progress import Progress
 
 _log = logging.getLogger(__name__)
-
-
-def blob(content: bytes) -> oci.Descriptor:
-    """Descriptor of a JSON document that a release names."""
-    return oci.blob(content, "application/json")
 
 
 async def plan(found: Plan, commit: str) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from docker import APIClient
 
 from release.errors import Broken
 from release.tools.containers import Containers
+from release.tools.rpm_repository import fetch_toolchain, resolve
 from release.tools.sealed import Limits, Sealed
 from release.tools.toolchain_image import make_toolchain_image, toolchain_image
 from tests.tools.toolchain_world import ToolchainWorld, toolchain_world
@@ -92,3 +96,33 @@ async def test_a_set_that_is_not_closed_is_refused_by_name(
     with pytest.raises(Broken, match=r"cannot be installed[^$]*libtinfo6 >= 6 is needed by bash"):
         await make_toolchain_image(containers, rpms=rpms, digest=digest, scratch=tmp_path)
     assert not await containers.has_image(toolchain_image(digest))
+
+
+async def test_a_set_from_a_repository_keeps_its_database_where_its_own_rpm_looks(
+    containers: Containers, docker_url: str, world: ToolchainWorld, tmp_path: Path
+) -> None:
+    lock = await resolve(("dash", "rpm"), baseurl=world.folder.as_uri(), home=tmp_path / "dnf")
+    await fetch_toolchain(lock, tmp_path / "rpms", baseurl=world.folder.as_uri(), home=tmp_path / "dnf")
+    write_macros_rpm(tmp_path / "rpms", "%%_dbpath /var/lib/rpm")
+    name = await make_toolchain_image(containers, rpms=tmp_path / "rpms", digest=lock.digest, scratch=tmp_path / "work")
+    try:
+        small = replace(world, image=name)
+        found = await said(containers, small, "rpm -qa --qf '%{NAME}\\n'; rpm --eval %_dbpath")
+        assert sorted(found[:-1]) == sorted([*(each.name for each in lock.packages), "elsewhere"])
+        assert found[-1] == "/var/lib/rpm"
+    finally:
+        APIClient(base_url=docker_url, version="auto").remove_image(name)
+
+
+def write_macros_rpm(folder: Path, macro: str) -> None:
+    """A package, `elsewhere`, whose macro file comes after the toolchain's."""
+    path = "%{buildroot}/usr/lib/rpm/macros.d"
+    spec = folder.parent / "elsewhere.spec"
+    spec.write_text(
+        "Name: elsewhere\nVersion: 1\nRelease: 1\nSummary: -\nLicense: -\nBuildArch: noarch\n%description\n"
+        f"%install\nmkdir -p {path}\necho '{macro}' > {path}/macros.zz\n%files\n/usr/lib/rpm/macros.d/macros.zz\n"
+    )
+    defines = (f"_topdir {folder.parent}/top", f"_rpmdir {folder}")
+    words = [word for define in defines for word in ("--define", define)]
+    subprocess.run(["rpmbuild", "-bb", "--quiet", *words, spec], check=True)
+    shutil.copy(folder / "noarch" / "elsewhere-1-1.noarch.rpm", folder)
