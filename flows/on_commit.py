@@ -14,7 +14,7 @@ from release import oci
 from release.digests import canonical_json, digest_of
 from release.errors import Broken, Error, Refused
 from release.product.aliases import ReleaseRef
-from release.product.releases import CERTIFICATES, PLAN, Release, SourceCommit, Trust
+from release.product.releases import CERTIFICATES, PLAN, Referrer, Release, SourceCommit, Trust
 from release.source.commits import CommitNote, End
 from release.source.plan import Plan
 from release.status import BuildState, BuildStatus
@@ -27,7 +27,7 @@ from tasks.follow import follow
 from tasks.prepare import Tree, check, prepare
 from tasks.progress import Progress, new_run
 from tasks.promote import promote
-from tasks.publish import PublishedSnapshot, publish_release, publish_snapshot
+from tasks.publish import PublishedSnapshot, provenance_of, publish_release, publish_snapshot
 from tasks.record import record
 from tasks.settings import read_settings
 from tasks.wiring import Tools, open_tools
@@ -108,7 +108,8 @@ async def _release(tools: Tools, commit: str, progress: Progress) -> CommitNote:
         pantry = await stock(tools, bench, builds, snapshot)
         images = [await assemble(tools, bench, pantry, entry) for entry in tree.distro.images]
     with progress.stage("release"):
-        reference = await _publish(tools, bench, plan, built, snapshot, images)
+        proofs = await provenance_of(tools, tree.distro, builds)
+        reference = await _publish(tools, bench, plan, built, snapshot, images, proofs)
     with progress.stage("promote"):
         await _enter_first_channel(tools, tree, reference)
     await seen.release(reference, built, images, progress)
@@ -192,6 +193,7 @@ async def _publish(
     built: Mapping[str, Built],
     snapshot: PublishedSnapshot,
     images: list[Assembled],
+    proofs: tuple[Referrer, ...],
 ) -> ReleaseRef:
     distro, commit = bench.tree.distro, bench.tree.commit
     plan_json = canonical_json(plan.to_json())
@@ -208,7 +210,7 @@ async def _publish(
         rpms_repository=distro.rpms_repository,
         snapshot=snapshot.descriptor,
         images=tuple(each.image for each in images),
-        referrers=tuple(sbom for each in images for sbom in each.sboms),
+        referrers=(*proofs, *(sbom for each in images for sbom in each.sboms)),
         plan=oci.blob(plan_json, PLAN),
         certificates=oci.blob(certificates, CERTIFICATES),
     )

@@ -75,6 +75,10 @@ class Checker:
         answer = self._http.get(f"/v2/{repository}/manifests/{reference}")
         return dict(answer.json()) if answer.status_code == 200 else {}
 
+    def raw(self, repository: str, digest: str) -> bytes:
+        """The exact bytes of a manifest."""
+        return self._http.get(f"/v2/{repository}/manifests/{digest}").raise_for_status().content
+
     def blob(self, repository: str, digest: str) -> bytes:
         """The content of a blob."""
         return self._http.get(f"/v2/{repository}/blobs/{digest}", follow_redirects=True).raise_for_status().content

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 from datetime import datetime, timedelta
-from typing import Any
+from pathlib import Path
 
 import httpx
 import pytest
+import yaml
 
 from flows.runs import ON_CHANNEL_CHANGE, orchestrator
-from release.errors import Broken
+from release.errors import Refused
 from tests import tiny_tree
 from tests.world import World
 
@@ -122,28 +125,36 @@ async def test_a_rollback_lasts_until_a_person_promotes(steady: World) -> None:
 async def test_tags_that_somebody_moved_are_put_back(steady: World) -> None:
     world = steady
     older = world.pointer("edge")["history"][1]["release"]["digest"]
-    retag(world, "tiny/releases", older, "edge")
+    raw = world.checker.raw("tiny/releases", older)
+    put(world, "tiny/releases", raw, tag="edge")
     assert mixed(world, "edge")
     assert await world.channels() == "edge: 1 tags"
     assert mixed(world, "edge") == set()
 
 
-async def test_a_pointer_at_something_unsigned_moves_no_tag(steady: World) -> None:
-    world = steady
-    content = b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}'
-    with httpx.Client(base_url=world.settings.registry) as http:
-        headers = {"content-type": "application/vnd.oci.image.index.v1+json"}
-        made = http.put("/v2/tiny/releases/manifests/stranger", content=content, headers=headers).raise_for_status()
-        digest = made.headers["docker-content-digest"]
-        http.delete(f"/v2/tiny/releases/manifests/{digest}").raise_for_status()
-        assert not [tag for tag in world.checker.tags() if "stranger" in tag]
-    tags = world.checker.tags()
-    fork = world.fork(world.folder / "stranger")
-    pointer = fork.show("channels:channels/beta.yaml").replace(current(world, "beta"), digest)
-    fork.write_channel("beta", pointer)
-    with pytest.raises(Broken, match="the registry does not have it"):
+async def test_a_pointer_at_a_release_that_nobody_signed_moves_no_tag(steady: World, tmp_path: Path) -> None:
+    world, channel = steady, steady.pointer("beta")
+    document = world.checker.document("tiny/releases", channel["current"]["digest"])
+    document["annotations"]["org.opencontainers.image.title"] = "forged"
+    digest = put(world, "tiny/releases", json.dumps(document).encode())
+    forged = {"digest": digest, "alias": "R-20260101.1"}
+    entry = {**channel["history"][0], "serial": channel["serial"] + 1, "release": forged}
+    moved = {"serial": channel["serial"] + 1, "current": forged, "previous": channel["current"]}
+    fork, tags = world.fork(tmp_path), world.checker.tags()
+    fork.write_channel("beta", yaml.safe_dump({**channel, **moved, "history": [entry, *channel["history"]]}))
+    with pytest.raises(Refused, match="a tag would name an unproven digest") as caught:
         await fork.channels()
+    assert caught.value.got == digest
     assert world.checker.tags() == tags
+
+
+async def test_a_pointer_whose_serial_falls_moves_no_tag(steady: World, tmp_path: Path) -> None:
+    fork, tags = steady.fork(tmp_path), steady.checker.tags()
+    older = steady.show("channels~2:channels/stable.yaml")
+    fork.write_channel("stable", older)
+    with pytest.raises(Refused, match="a serial never falls"):
+        await fork.channels()
+    assert steady.checker.tags() == tags
 
 
 async def _soak(world: World) -> None:
@@ -153,10 +164,10 @@ async def _soak(world: World) -> None:
         await world.channels()
 
 
-def retag(world: World, repository: str, digest: str, tag: str) -> None:
-    """What anybody who may write to the registry can do."""
-    kind: dict[str, Any] = {"accept": "application/vnd.oci.image.manifest.v1+json"}
+def put(world: World, repository: str, content: bytes, *, tag: str | None = None) -> str:
+    """Push a manifest by digest, or under a tag; its digest."""
+    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    kind = {"content-type": json.loads(content)["mediaType"]}
     with httpx.Client(base_url=world.settings.registry) as http:
-        manifest = http.get(f"/v2/{repository}/manifests/{digest}", headers=kind).raise_for_status()
-        headers = {"content-type": manifest.headers["content-type"]}
-        http.put(f"/v2/{repository}/manifests/{tag}", content=manifest.content, headers=headers).raise_for_status()
+        http.put(f"/v2/{repository}/manifests/{tag or digest}", content=content, headers=kind).raise_for_status()
+    return digest
