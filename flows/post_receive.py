@@ -13,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterable
+from http.client import HTTPException
 from pathlib import Path
 
 from signing.webhooks import SIGNATURE_HEADER, TIMESTAMP_HEADER, plain_signature
@@ -66,9 +67,11 @@ def _deliver(url: str, secret_file: Path, event: dict[str, object]) -> str:
         )
         with urllib.request.urlopen(request, timeout=SECONDS) as answer:  # noqa: S310
             told = json.loads(answer.read(65536))
+        if not isinstance(told, dict):
+            raise ValueError("its answer is no JSON object")
     except urllib.error.HTTPError as error:
         return f"was not accepted (HTTP {error.code}: {error.read(300).decode(errors='replace')}); the poller finds it"
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, HTTPException) as error:
         return f"was not delivered ({error}); the poller finds it"
     return str(told.get("ignored") or f"is on its way (flow run {told.get('flow_run')})")
 

@@ -270,7 +270,7 @@ async def _toolchain(world: World) -> str:
         file.write_text(json.dumps((await resolve(tiny_tree.SEEDS, home=home)).to_json()))
     lock = parse_lock(file.read_text(), str(file))
     await import_toolchain(lock, home / hex_of(lock.digest), home=home, epoch=EPOCH)
-    imported = world.settings.folder / "work" / "stage0" / hex_of(lock.digest)
+    imported = world.settings.folder / "work" / "imported" / hex_of(lock.digest)
     imported.parent.mkdir(parents=True)
     imported.symlink_to(home / hex_of(lock.digest))
     return file.read_text()

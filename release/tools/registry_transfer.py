@@ -10,12 +10,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
+from urllib.parse import urljoin
 
 from release.digests import checked, digest_of
 from release.errors import Broken
 from release.tools.registry_auth import Access
 from release.tools.registry_http import Body, Call, Transient, Wire
-from release.tools.registry_lanes import url_of
 from release.tools.store import CHUNK_BYTES, disk_errors
 
 SMALL_BYTES = CHUNK_BYTES  # up to this size a file is sent from memory
@@ -43,7 +43,7 @@ async def upload(wire: Wire, repository: str, content: bytes | Path, *, digest: 
         opened = await wire.exchange(opening)
         if opened.status == 201:
             return
-        location = str(url_of(opened.headers.get("location", ""), base=opened.url))
+        location = urljoin(str(opened.url), opened.headers.get("location", ""))
         closing = Call(
             method="PUT",
             # a Location is kept as it came: its query is the registry's own state

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -115,6 +116,25 @@ def test_says_what_became_of_it_and_never_fails_the_push(
 def test_a_receiver_that_is_down_does_not_stop_the_push(secret: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert push(f"http://127.0.0.1:{free_port()}/events", secret, f"{BEFORE} {AFTER} refs/heads/stable") == 0
     assert "was not delivered" in capsys.readouterr().err
+
+
+def test_something_else_behind_the_port_does_not_stop_the_push(
+    secret: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1 << 16)
+                connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+
+        thread = Thread(target=answer)
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/events"
+        assert push(url, secret, f"{BEFORE} {AFTER} refs/heads/stable") == 0
+        thread.join()
+    assert "was not delivered (SSH-2.0-OpenSSH_9.2" in capsys.readouterr().err
 
 
 def test_a_missing_secret_does_not_stop_the_push(

@@ -101,7 +101,7 @@ async def test_a_set_that_is_not_closed_is_refused_by_name(
 async def test_a_set_from_a_repository_keeps_its_database_where_its_own_rpm_looks(
     containers: Containers, docker_url: str, world: ToolchainWorld, tmp_path: Path
 ) -> None:
-    lock = await resolve(("dash", "rpm"), baseurl=world.folder.as_uri(), home=tmp_path / "dnf")
+    lock = await resolve(("bash", "dash", "rpm"), baseurl=world.folder.as_uri(), home=tmp_path / "dnf")
     await fetch_toolchain(lock, tmp_path / "rpms", baseurl=world.folder.as_uri(), home=tmp_path / "dnf")
     write_macros_rpm(tmp_path / "rpms", "%%_dbpath /var/lib/rpm")
     name = await make_toolchain_image(containers, rpms=tmp_path / "rpms", digest=lock.digest, scratch=tmp_path / "work")
