@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING
 from release import oci
 from release.channel.tags import alias_moves
 from release.digests import hex_of
+from release.errors import Broken
 from release.product import repository
 from release.product.aliases import ReleaseRef, mint_alias
 from release.product.builds import ARCH, Build
-from release.product.releases import Release
+from release.product.releases import Referrer, Release
 from release.product.repository import REPOMD, REPOMD_SIGNATURE, Snapshot, binaries, repodata_document
 from release.source.distro import Distro
 from release.tools.registry import gather
 from release.tools.repodata import compose
 from signing.attestations import signature_statement
 from signing.policy import Role
-from signing.statements import SIGNATURE, Resource
+from signing.statements import PROVENANCE, SIGNATURE, Resource
 from tasks.builds import key_tag, pull_rpms
 from tasks.fetch import fetch_document, fetch_snapshot
 from tasks.follow import move_tags
@@ -117,6 +118,21 @@ async def publish_snapshot(
     await tools.registry.push_document(distro.rpms_repository, index, tag=_commit_tag(commit))
     direct = {each.annotations[ARCH]: _titled(each, repository.REPOMD_DIRECT) for each in documents}
     return PublishedSnapshot(descriptor=index.descriptor, direct=direct)
+
+
+async def provenance_of(tools: Tools, distro: Distro, builds: Sequence[Build]) -> tuple[Referrer, ...]:
+    """The referrer that proves each build, so that a release names its proofs by digest and none can be swapped."""
+    repository, policy = distro.rpms_repository, signers(tools, distro)
+
+    async def one(build: Build) -> Referrer:
+        subject = build.to_document().digest
+        proofs = await proofs_of(tools, repository, subject, PROVENANCE, policy=policy)
+        if not proofs:
+            raise Broken("a build has lost its provenance", where=f"{repository}@{subject}", got=build.package)
+        first = min(digest for digest, _ in proofs)
+        return Referrer(kind="provenance", repository=repository, subject=subject, digest=first)
+
+    return await gather(builds, one, concurrency=PUSHES)
 
 
 async def publish_release(

@@ -63,6 +63,7 @@ async def import_toolchain(
 
 
 async def _convert_all(debs: Sequence[Path], importer: Importer, progress: Progress) -> None:
+    importer.rpms.mkdir(parents=True, exist_ok=True)  # two rpmbuilds that make it at once fail over each other
     controls = await _two_at_once([partial(read_control, deb) for deb in debs])
     groups: dict[tuple[str, str], dict[Path, Control]] = defaultdict(dict)
     for deb, control in zip(debs, controls, strict=True):
