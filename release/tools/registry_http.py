@@ -24,7 +24,6 @@ Result = TypeVar("Result")
 Body = Callable[[], bytes | AsyncIterator[bytes]]
 ANSWER_BYTES = 1 << 20  # what is read of an answer that is no blob and no document
 REDIRECTS = 5
-_HEADERS = MappingProxyType({"accept-encoding": "identity", "user-agent": "slipway"})
 SECONDS = 30.0  # without a sign of life: to connect, and between two pieces of an answer
 UPLOAD_SECONDS = 300.0  # a registry hashes and moves a large blob before it answers
 # RFC 9110, 15.5.9 (408) and 15.6; RFC 6585, 4 (429)
@@ -158,21 +157,16 @@ class Wire:
 
     @asynccontextmanager
     async def _once(self, call: Call, url: httpx.URL, authorization: str | None) -> AsyncIterator[httpx.Response]:
-        headers = {**_HEADERS, **call.headers, **({"authorization": authorization} if authorization else {})}
+        headers = {**call.headers, **({"authorization": authorization} if authorization else {})}
         body = call.body() if call.body else None
         timeout = httpx.Timeout(SECONDS, read=UPLOAD_SECONDS if body else SECONDS)
-        request = httpx.Request(
-            call.method, url, headers=headers, content=body, extensions={"timeout": timeout.as_dict()}
-        )
         try:
-            async with self._lanes[origin(url)].take() as transport:
-                response = await transport.handle_async_request(request)
-                response.request = request
-                try:
-                    self._report_warnings(response)
-                    yield response
-                finally:
-                    await response.aclose()
+            async with (
+                self._lanes[origin(url)].take() as client,
+                client.stream(call.method, url, headers=headers, content=body, timeout=timeout) as response,
+            ):
+                self._report_warnings(response)
+                yield response
         except httpx.HTTPError as error:
             raise Transient(
                 "the registry does not answer" if isinstance(error, httpx.ConnectError) else "the connection broke",

@@ -23,17 +23,17 @@ class Lanes:
 
     def __init__(self, count: int) -> None:
         self._free = asyncio.Semaphore(count)
-        self._idle: list[httpx.AsyncHTTPTransport] = []
+        self._idle: list[httpx.AsyncClient] = []
 
     @asynccontextmanager
-    async def take(self) -> AsyncIterator[httpx.AsyncHTTPTransport]:
+    async def take(self) -> AsyncIterator[httpx.AsyncClient]:
         """A connection for one exchange; the one used last, so that few stay open under light load."""
         async with self._free:
-            transport = self._idle.pop() if self._idle else _new_transport()
+            client = self._idle.pop() if self._idle else _new_client()
             try:
-                yield transport
+                yield client
             finally:
-                self._idle.append(transport)
+                self._idle.append(client)
 
     async def aclose(self) -> None:
         """Close what is open."""
@@ -41,10 +41,13 @@ class Lanes:
             await self._idle.pop().aclose()
 
 
-def _new_transport() -> httpx.AsyncHTTPTransport:
-    limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
-    # trust_env: proxies of whoever runs us are no part of a release
-    return httpx.AsyncHTTPTransport(verify=_trust(), trust_env=False, limits=limits)
+def _new_client() -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        verify=_trust(),
+        trust_env=False,  # proxies and .netrc of whoever runs us are no part of a release
+        limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
+        headers={"accept-encoding": "identity", "user-agent": "slipway"},
+    )
 
 
 @cache

@@ -99,7 +99,11 @@ def test_tells_of_a_deleted_branch_without_looking_for_its_commit(receiver: Rece
     [
         (202, b'{"flow_run": "f-7"}', "slipway: stable 222222222222 is on its way (flow run f-7)"),
         (200, b'{"ignored": "branch topic is not stable"}', "branch topic is not stable"),
-        (401, b'{"error": "who are you"}', 'was not accepted (HTTP 401: {"error": "who are you"}); the poller finds it'),
+        (
+            401,
+            b'{"error": "who are you"}',
+            'was not accepted (HTTP 401: {"error": "who are you"}); the poller finds it',
+        ),
         (500, b"<html>", "was not accepted (HTTP 500: <html>); the poller finds it"),
         (200, b"<html>", "the poller finds it"),
         (200, b"[]", "the poller finds it"),

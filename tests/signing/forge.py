@@ -23,8 +23,6 @@ from signing.trust import TrustFile
 from signing.verifier import Verifier
 from tests.signing.conftest import IDENTITY
 
-NOW = datetime.now(UTC)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Forge:
@@ -34,10 +32,10 @@ class Forge:
     folder: Folder
 
     @classmethod
-    def at(cls, path: Path, *, now: datetime = NOW, url: str = "http://127.0.0.1:1") -> Forge:
+    def at(cls, path: Path, *, now: datetime | None = None, url: str = "http://127.0.0.1:1") -> Forge:
         folder = Folder(path=path)
         with folder.owned():
-            instance = Instance(folder, url=url, identity=IDENTITY, now=now)
+            instance = Instance(folder, url=url, identity=IDENTITY, now=now or datetime.now(UTC))
             instance.publish()
         return cls(instance=instance, folder=folder)
 
@@ -53,12 +51,12 @@ class Forge:
         payload: bytes,
         *,
         identity: str = f"{IDENTITY}/sign",
-        issued: datetime = NOW,
+        issued: datetime | None = None,
         stamped: datetime | None = None,
         payload_type: str = PAYLOAD,
     ) -> bytes:
         """A DSSE bundle: certificate issued at `issued`, entered into the log then, stamped at `stamped` (or then)."""
-        at = self.instance
+        at, issued = self.instance, issued or datetime.now(UTC)
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = at.authority.issue(key.public_key(), identity=identity, issuer=self.issuer, now=issued)
         encoded = b"DSSEv1 %d %s %d %s" % (len(payload_type), payload_type.encode(), len(payload), payload)

@@ -24,8 +24,14 @@ from signing.embedded.tokens import AUDIENCE, TOKEN_LIFE
 from signing.policy import EMBEDDED_ORGANIZATION, Role
 from tests.signing.conftest import IDENTITY
 
-NOW = datetime.now(UTC)
+NOW = datetime.now(UTC)  # for the reader: each test sees the time at which it begins
 URL = "http://127.0.0.1:4321"
+
+
+@pytest.fixture(autouse=True)
+def _now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tokens live ten minutes, and a whole test run takes longer than that."""
+    monkeypatch.setattr(f"{__name__}.NOW", datetime.now(UTC))
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from signing.statements import FAILED, PASSED, PAYLOAD, SIGNATURE, SPDX, VSA, Re
 from signing.trust import TrustFile
 from signing.verifier import MAX_BUNDLE, Verifier
 from tests.signing.conftest import DIGEST, IDENTITY, changed
-from tests.signing.forge import NOW, Forge
+from tests.signing.forge import Forge
 
 OTHER_DIGEST = "sha256:" + "6" * 64
 MATERIAL = "verificationMaterial"
@@ -72,7 +72,7 @@ def verdict(result: str) -> bytes:
         policy=nothing,
         inputs=[nothing],
         verdict=result,
-        verified=NOW,
+        verified=datetime.now(UTC),
     )
 
 
@@ -244,11 +244,11 @@ def test_a_signature_must_be_stamped_while_its_certificate_is_valid(
     verifier: Verifier, forge: Forge, late: timedelta
 ) -> None:
     with pytest.raises(Refused, match="not verified"):
-        ask(verifier, forge.bundle(signature_statement(DIGEST), stamped=NOW + late), forge)
+        ask(verifier, forge.bundle(signature_statement(DIGEST), stamped=datetime.now(UTC) + late), forge)
 
 
 def test_a_signature_outlives_its_certificate_by_its_timestamp(verifier: Verifier, forge: Forge) -> None:
-    before = NOW - timedelta(minutes=50)
+    before = datetime.now(UTC) - timedelta(minutes=50)
     assert ask(verifier, forge.bundle(signature_statement(DIGEST), issued=before), forge) == {}
 
 
