@@ -24,6 +24,7 @@ class Containers:
     def __init__(self, url: str) -> None:
         self._engine = Engine(url)
         self._threads = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="container")
+        self._running: dict[str, Event] = {}
 
     async def has_image(self, name: str) -> bool:
         """Whether the engine holds an image of this name (`repository:tag`)."""
@@ -43,6 +44,7 @@ class Containers:
         `Exceeded` names the limit (time, memory) that ended it; `Broken` when somebody or something else did.
         """
         name, stop, log = f"slipway-{uuid4().hex[:16]}", Event(), Tail(sealed.log_bytes)
+        self._running[name] = stop
         living = self._away(lambda: self._engine.live(sealed, name, log, stop))
         try:
             async with asyncio.timeout(sealed.limits.seconds):
@@ -56,13 +58,15 @@ class Containers:
             ) from None
         finally:
             if not living.done():
-                stop.set()
-                await asyncio.shield(self._away(lambda: self._engine.remove(name)))
+                await asyncio.shield(self._away(lambda: self._end(name)))
                 await asyncio.wait([living])
                 living.exception()  # of a container we ended ourselves: nobody else will ask for it
+            self._running.pop(name)
 
     def close(self) -> None:
-        """Let go of the engine."""
+        """End what still runs, and let go of the engine."""
+        for name in tuple(self._running):
+            self._end(name)
         self._threads.shutdown(wait=True)
         self._engine.close()
 
@@ -71,6 +75,10 @@ class Containers:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
+
+    def _end(self, name: str) -> None:
+        self._running[name].set()
+        self._engine.remove(name)
 
     def _away(self, call: Callable[[], T]) -> asyncio.Future[T]:
         """A blocking call in a thread of our own: asyncio's few are shared, and a waiting build would take one each."""

@@ -42,7 +42,7 @@ class Daemon:
         except (FileNotFoundError, ValueError):
             return None
         pid = int(record["pid"])
-        return pid if _start_time(pid) == record["start_time"] else None
+        return pid if start_time(pid) == record["start_time"] else None
 
     def start(self) -> bool:
         """Start and wait until ready. False when it was already running; `Broken` with the log's tail if it dies."""
@@ -66,7 +66,7 @@ class Daemon:
                 f"{self.argv[0]} is not installed", hint="slipway doctor names the missing packages"
             ) from error
         process.returncode = 0  # disowned: it outlives us on purpose, and the pid file knows it
-        record = {"pid": process.pid, "start_time": _start_time(process.pid), "argv": list(self.argv)}
+        record = {"pid": process.pid, "start_time": start_time(process.pid), "argv": list(self.argv)}
         (self.folder / f"{self.name}.pid").write_text(json.dumps(record))
         self._await_ready()
         return True
@@ -109,11 +109,11 @@ def _signal(pid: int, number: int) -> None:
 def _alive(pid: int) -> bool:
     with contextlib.suppress(ChildProcessError):  # a child of ours stays a zombie until it is reaped
         os.waitpid(pid, os.WNOHANG)
-    return _start_time(pid) is not None
+    return start_time(pid) is not None
 
 
-def _start_time(pid: int) -> str | None:
-    """Clock ticks since boot at which a process started (proc(5), field 22), so a pid names one process only."""
+def start_time(pid: int) -> str | None:
+    """When a process began, None when it has ended: clock ticks since boot at which a process started (proc(5), field 22), so a pid names one process only."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     except (FileNotFoundError, ProcessLookupError):

@@ -19,6 +19,7 @@ from docker.types import LogConfig, Mount, Ulimit
 
 from release.errors import Broken, Misconfigured
 from release.tools.collect import collect
+from release.tools.daemons import start_time
 from release.tools.sealed import Ended, Exceeded, Sealed, Tail
 
 _OWNER = "dev.slipway.owner"
@@ -173,12 +174,9 @@ class Engine:
 
 
 def _mark(pid: int) -> str:
-    """`<host>/<pid>/<start time>`: names one process for ever, unlike a pid (proc_pid_stat(5), field 22)."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
-    return f"{socket.gethostname()}/{pid}/{fields[19]}"
+    """`<host>/<pid>/<start time>`: names one process for ever, unlike a pid."""
+    began = start_time(pid)
+    return f"{socket.gethostname()}/{pid}/{began}" if began else ""
 
 
 def _lives(mark: str) -> bool:

@@ -68,7 +68,9 @@ async def run(
             f"{words[0]} did not end in time", got=f"still running after {seconds:g} s", hint=shlex.join(words)
         ) from error
     finally:
-        _end_group(process.pid, alive=process.returncode is None)
+        if process.returncode is None:
+            _end_group(process.pid)
+            await process.wait()  # otherwise the loop complains of it much later, in some other place
     done = Completed(argv=words, code=process.returncode or 0, stdout=stdout, stderr=stderr)
     if check and done.code:
         raise failed(done)
@@ -85,9 +87,7 @@ def failed(done: Completed) -> Broken:
     )
 
 
-def _end_group(pid: int, *, alive: bool) -> None:
-    if not alive:
-        return
+def _end_group(pid: int) -> None:
     try:
         os.killpg(pid, signal.SIGKILL)
     except ProcessLookupError:

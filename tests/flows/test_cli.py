@@ -22,7 +22,7 @@ from tests.world import World
 COMMANDS = {
     "up", "down", "doctor", "settings", "init", "demo", "status", "plan", "build", "promote", "rollback", "verify",
 }  # fmt: skip
-HEAVY = ("prefect", "sigstore", "docker", "fastapi", "pydantic", "httpx", "git", "rich.table", "createrepo_c")
+HEAVY = ("prefect", "sigstore", "docker", "fastapi", "httpx", "git", "rich.table", "createrepo_c")
 
 
 def test_help_lists_every_command_and_the_exit_codes() -> None:
@@ -59,7 +59,13 @@ def bare(tmp_path: Path, *words: str, **more: str) -> subprocess.CompletedProces
     environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONPATH": str(ROOT), "SLIPWAY_STATE": str(tmp_path)}
     argv = [sys.executable, "-m", "flows.cli", *words]
     return subprocess.run(
-        argv, env=environment | more, cwd=tmp_path, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+        argv,
+        env=environment | more,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
     )
 
 

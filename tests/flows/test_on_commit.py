@@ -15,6 +15,8 @@ import httpx
 import pytest
 from prefect.client.orchestration import get_client
 
+from flows.fanout import Outcome
+from flows.on_commit import _refuse_failures
 from release.errors import Refused
 from release.oci import Document
 from release.product.repository import files
@@ -282,7 +284,7 @@ async def test_a_changed_image_definition_makes_that_image_only(world: World, me
     assert builds_of(world, after) == builds_of(world, before)
 
 
-async def test_a_failing_package_stops_only_what_depends_on_it(world: World) -> None:
+async def test_a_failing_package_stops_only_what_depends_on_it(world: World, tmp_path: Path) -> None:
     count, tags, pointer = len(world.builds), world.checker.tags(), world.pointer("edge")
     broken = tiny_tree.tree()["SPECS/bb/bb.spec"].replace("%install\n", "%install\necho out of salt >&2; exit 9\n")
     changed = tiny_tree.dd("# another day", "")
@@ -292,7 +294,7 @@ async def test_a_failing_package_stops_only_what_depends_on_it(world: World) -> 
     told = caught.value.diagnostics()
     assert caught.value.where == "SPECS/bb/bb.spec"
     assert "out of salt" in (caught.value.got or ""), "the last lines of the log"
-    assert f"slipway build bb --commit {commit[:12]}" in told
+    assert f"reproduce it here: slipway build bb --commit {commit}\n" in told
     assert "not built, because it needs them: cc" in told
     assert sorted(world.builds[count:]) == ["bb", "dd"], "dd needs nothing of bb"
     note = world.note(commit)
@@ -300,9 +302,19 @@ async def test_a_failing_package_stops_only_what_depends_on_it(world: World) -> 
     log = httpx.get(next(word for word in told.split() if "/blobs/sha256:" in word)).raise_for_status().text
     assert "out of salt" in log
     assert note["log"] in told, "the note keeps the log"
+    again = world.slipway(*f"build bb --commit {commit}".split(), "--out", str(tmp_path))
+    assert again.returncode == Refused.exit_code and "out of salt" in again.stderr
+    assert b"out of salt" in (tmp_path / "build.log").read_bytes()
     assert world.pointer("edge") == pointer
     assert {tag for tag in world.checker.tags() if ":edge" in tag or ":R-" in tag} == {
         tag for tag in tags if ":edge" in tag or ":R-" in tag
     }
     mended = await world.release(world.revert())
     assert mended["state"] == "no-op", "what is there again is what edge has"
+
+
+def test_several_failures_are_told_as_one_with_the_names_of_the_others() -> None:
+    failed = {name: Refused(f"{name} failed", hint="look") for name in ("dd", "bb", "aa")}
+    with pytest.raises(Refused, match="dd failed") as caught:
+        _refuse_failures(Outcome(done={}, failed=failed, blocked={"cc": "bb"}))
+    assert caught.value.hint == "look\n  also failed: aa, bb\n  not built, because it needs them: cc"

@@ -6,9 +6,10 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from docker import APIClient
@@ -25,7 +26,7 @@ _RUN_AND_WAIT = """
 import asyncio, sys
 from release.tools.containers import Containers
 from tests.tools.test_containers import shell
-asyncio.run(Containers(sys.argv[1]).run(shell("sleep 300")))
+asyncio.run(Containers(sys.argv[1]).run(shell(sys.argv[2])))
 """
 
 
@@ -37,28 +38,37 @@ async def containers(docker_url: str, tmp_path: Path) -> AsyncIterator[Container
         yield made
 
 
+class Own:
+    """The containers of one test on an engine that others use, too: they are known by a word in their command."""
+
+    def __init__(self, docker_url: str) -> None:
+        self.api = APIClient(base_url=docker_url, version="auto")
+        self.word = uuid4().hex
+        self.sleep = f"sleep 300 # {self.word}"
+
+    def names(self, *, all_states: bool = True) -> list[str]:
+        listed = self.api.containers(all=all_states)
+        return [each["Names"][0].lstrip("/") for each in listed if self.word in each["Command"]]
+
+    async def started(self, *, count: int = 1) -> list[str]:
+        """The names, as soon as that many run."""
+        for _ in range(400):
+            if len(found := self.names(all_states=False)) == count:
+                return found
+            await asyncio.sleep(0.05)
+        raise AssertionError("no container came up")
+
+
 @pytest.fixture
-def engine(docker_url: str) -> APIClient:
-    return APIClient(base_url=docker_url, version="auto")
+def own(docker_url: str) -> Iterator[Own]:
+    made = Own(docker_url)
+    yield made
+    made.api.close()
 
 
 def shell(script: str, limits: Limits = SMALL, **more: object) -> Sealed:
     reads = {"/usr": Path("/usr")}
     return Sealed(image=BARE, argv=("/bin/sh", "-c", script), reads=reads, limits=limits, **more)  # type: ignore[arg-type]
-
-
-def names(engine: APIClient) -> set[str]:
-    return {each["Names"][0] for each in engine.containers(all=True, filters={"label": "dev.slipway.owner"})}
-
-
-async def started(engine: APIClient, before: set[str]) -> str:
-    """The name of the container that has come up since."""
-    for _ in range(200):
-        running = {each["Names"][0] for each in engine.containers(filters={"label": "dev.slipway.owner"})} - before
-        if running:
-            return running.pop().lstrip("/")
-        await asyncio.sleep(0.05)
-    raise AssertionError("no container came up")
 
 
 async def test_tells_the_exit_code_and_all_that_was_said(containers: Containers) -> None:
@@ -92,14 +102,13 @@ async def test_sees_a_built_environment(containers: Containers, monkeypatch: pyt
     assert b"MINE=1" in ended.log
 
 
-async def test_ends_what_takes_too_long_and_keeps_its_last_words(containers: Containers, engine: APIClient) -> None:
-    before = names(engine)
+async def test_ends_what_takes_too_long_and_keeps_its_last_words(containers: Containers, own: Own) -> None:
     begun = time.monotonic()
     with pytest.raises(Exceeded, match=r"out of time[^$]*still running after 2 s") as caught:
-        await containers.run(shell("echo waiting for something; sleep 300", Limits(seconds=2)))
+        await containers.run(shell(f"echo waiting for something; {own.sleep}", Limits(seconds=2)))
     assert caught.value.log == b"waiting for something\n"
-    assert time.monotonic() - begun < 20
-    assert names(engine) <= before
+    assert time.monotonic() - begun < 30
+    assert own.names() == []
 
 
 async def test_names_the_memory_limit(containers: Containers) -> None:
@@ -141,54 +150,61 @@ async def test_waits_for_a_program_that_is_silent_for_longer_than_a_call_may_tak
         assert (await impatient.run(shell("sleep 3; echo here"))).log == b"here\n"
 
 
-async def test_leaves_nothing_when_it_is_cancelled(containers: Containers, engine: APIClient) -> None:
-    before = names(engine)
-    running = asyncio.create_task(containers.run(shell("sleep 300")))
-    await started(engine, before)
+async def test_leaves_nothing_when_it_is_cancelled(containers: Containers, own: Own) -> None:
+    running = asyncio.create_task(containers.run(shell(own.sleep)))
+    await own.started()
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    assert names(engine) <= before
+    assert own.names() == []
 
 
-async def test_leaves_nothing_when_it_is_cancelled_before_it_began(containers: Containers, engine: APIClient) -> None:
-    before = names(engine)
+async def test_leaves_nothing_when_it_is_cancelled_before_it_began(containers: Containers, own: Own) -> None:
     for delay in (0.0, 0.01, 0.05, 0.1, 0.2):
-        running = asyncio.create_task(containers.run(shell("sleep 300")))
+        running = asyncio.create_task(containers.run(shell(own.sleep)))
         await asyncio.sleep(delay)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
-    assert names(engine) <= before
+    assert own.names() == []
 
 
-async def test_says_that_somebody_else_killed_it(containers: Containers, engine: APIClient) -> None:
-    running = asyncio.create_task(containers.run(shell("sleep 300")))
-    engine.kill(await started(engine, names(engine)))
+async def test_closing_ends_what_still_runs(docker_url: str, containers: Containers, own: Own) -> None:
+    with Containers(docker_url) as others:
+        running = asyncio.create_task(others.run(shell(own.sleep)))
+        await own.started()
+    with pytest.raises(Broken):
+        await running
+    assert own.names() == []
+
+
+async def test_says_that_somebody_else_killed_it(containers: Containers, own: Own) -> None:
+    running = asyncio.create_task(containers.run(shell(own.sleep)))
+    own.api.kill(*await own.started())
     with pytest.raises(Broken, match="killed from outside"):
         await running
 
 
-async def test_says_that_it_vanished(containers: Containers, engine: APIClient) -> None:
-    running = asyncio.create_task(containers.run(shell("sleep 300")))
-    engine.remove_container(await started(engine, names(engine)), force=True)
+async def test_says_that_it_vanished(containers: Containers, own: Own) -> None:
+    running = asyncio.create_task(containers.run(shell(own.sleep)))
+    own.api.remove_container(*await own.started(), force=True)
     with pytest.raises(Broken, match=r"vanished|killed from outside"):  # whichever is seen first
         await running
 
 
 async def test_removes_what_a_killed_process_left_and_nothing_else(
-    docker_url: str, containers: Containers, engine: APIClient
+    docker_url: str, containers: Containers, own: Own
 ) -> None:
-    before = names(engine)
-    ours = asyncio.create_task(containers.run(shell("sleep 300")))
-    kept = await started(engine, before)
-    other = await asyncio.create_subprocess_exec(sys.executable, "-c", _RUN_AND_WAIT, docker_url)
-    stray = await started(engine, before | {f"/{kept}"})
-    assert stray not in await containers.remove_strays()  # its process still lives
+    ours = asyncio.create_task(containers.run(shell(own.sleep)))
+    kept = await own.started()
+    other = await asyncio.create_subprocess_exec(sys.executable, "-c", _RUN_AND_WAIT, docker_url, own.sleep)
+    both = await own.started(count=2)
+    await containers.remove_strays()
+    assert own.names() == both  # its process still lives
     other.kill()
     await other.wait()
-    assert stray in await containers.remove_strays()
-    assert names(engine) - before == {f"/{kept}"}
+    await containers.remove_strays()
+    assert own.names() == kept
     ours.cancel()
     await asyncio.wait([ours])
 
