@@ -16,7 +16,7 @@ from pathlib import Path
 
 from release.errors import Broken, Misconfigured, Refused
 from release.tools.daemons import Daemon
-from release.tools.docker_daemon import DEFAULT_SOCKET, docker_daemon, engine_answers, release_mounts
+from release.tools.docker_daemon import DEFAULT_SOCKET, docker_daemon, engine_answers, release_mounts, remove_traces
 from release.tools.registry_daemon import answers, registry_daemon
 from signing import embedded
 from tasks.settings import Settings, prefect_environment
@@ -49,6 +49,9 @@ def remove_state(settings: Settings) -> None:
     alive = [name for name, pid in running(settings).items() if pid]
     if alive:
         raise Refused(f"{', '.join(alive)} still runs", where=settings.state, hint="slipway down, then again")
+    if engine_answers(engine_url(settings)):  # somebody else's engine, which keeps what we put there
+        host = settings.registry_public.partition("://")[2]
+        remove_traces(engine_url(settings), names=("slipway-toolchain:", "slipway-bare:", "slipway-demo-", f"{host}/"))
     release_mounts(settings.folder)
     shutil.rmtree(settings.folder, ignore_errors=True)
     if settings.folder.exists():

@@ -113,7 +113,10 @@ def _alive(pid: int) -> bool:
 
 
 def start_time(pid: int) -> str | None:
-    """When a process began, None when it has ended: clock ticks since boot at which a process started (proc(5), field 22), so a pid names one process only."""
+    """When a process began, None when it has ended: clock ticks since boot (proc_pid_stat(5), field 22).
+
+    With it a pid names one process only, and not the next one that gets the same number.
+    """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     except (FileNotFoundError, ProcessLookupError):

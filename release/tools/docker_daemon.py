@@ -8,6 +8,7 @@ from pathlib import Path
 import docker
 from docker.errors import DockerException
 
+from release.errors import Broken
 from release.tools.daemons import Daemon
 
 # An AF_UNIX path holds 107 bytes (unix(7)), and folders of a checkout can be deep: the socket has a short home.
@@ -40,6 +41,22 @@ def release_mounts(folder: Path) -> None:
     for mount in sorted(mounts, reverse=True):
         if mount.startswith(f"{folder}/"):
             subprocess.run(["umount", mount], stdin=subprocess.DEVNULL, capture_output=True, check=False)
+
+
+def remove_traces(url: str, *, names: tuple[str, ...]) -> None:
+    """Remove the containers and images of an engine that is not ours to delete, by the beginning of their names."""
+    try:
+        client = docker.DockerClient(base_url=url, timeout=60)
+        for container in client.containers.list(all=True):
+            if (container.name or "").startswith(names):
+                container.remove(force=True, v=True)
+        for image in client.images.list():
+            for tag in image.tags:
+                if tag.startswith(names):
+                    client.images.remove(tag, force=True)
+        client.close()
+    except (DockerException, OSError) as error:
+        raise Broken("the container engine did not remove what we left there", where=url, got=error) from error
 
 
 def engine_answers(url: str) -> bool:
