@@ -57,7 +57,8 @@ CASES = {
     ),
     "a spec that never ends": Case(
         files={SPEC: ee(tags="%{lua: while true do end}")},
-        error=Refused, where=SPEC, message="rpm cannot read this spec", parts=("expected: a spec that is read in seconds",),
+        error=Refused, where=SPEC, message="rpm cannot read this spec",
+        parts=("expected: a spec that is read in seconds",),
     ),
     "a requirement that nothing provides": Case(
         files={SPEC: ee(tags="BuildRequires: unobtainium >= 2")},
