@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode
 
 from release import oci
 from release.digests import hex_of
@@ -198,11 +199,24 @@ def _recipe(tools: Tools, bench: Bench, package: Package, output: BuildOutput) -
             for source in package.pinned
         ),
         build_root=tuple(
-            Resource(uri=f"pkg:rpm/{each.nevra}", digests={"sha256": each.header_digest}, name=each.nevra)
+            Resource(
+                uri=_purl(each.nevra, namespace=tree.distro.name),
+                digests={"sha256": each.header_digest},
+                name=each.nevra,
+            )
             for each in output.build_root
         ),
         image=Resource(uri=bench.toolchain.image, digests={"sha256": hex_of(bench.toolchain.digest)}),
     )
+
+
+def _purl(nevra: str, *, namespace: str) -> str:
+    """`name-[epoch:]version-release.arch` as a package URL (purl-spec, types/rpm)."""
+    package, _, arch = nevra.rpartition(".")
+    name, version, release = package.rsplit("-", 2)
+    epoch, _, version = version.rpartition(":")
+    qualifiers = urlencode({"arch": arch} | ({"epoch": epoch} if epoch else {}))
+    return f"pkg:rpm/{namespace}/{quote(name, safe='')}@{quote(f'{version}-{release}', safe='~')}?{qualifiers}"
 
 
 @contextmanager
