@@ -4,7 +4,6 @@ PYTHON ?= python3
 VENV := $(STATE)/venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-export SLIPWAY_STATE ?= $(CURDIR)/$(STATE)/state
 
 .PHONY: help demo test test-slow lint bench up down setup setup-dev system lock clean
 

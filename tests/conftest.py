@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 STATE = ROOT / ".slipway" / "test"
+(STATE / "prefect").mkdir(parents=True, exist_ok=True)
 # Prefect reads these once, when it is imported: its own files beside ours, nobody is told of it.
 os.environ |= {
     "PREFECT_HOME": str(STATE / "prefect"),
