@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import socket
 import tempfile
@@ -53,7 +54,8 @@ def docker_url() -> Iterator[str]:
     if engine_answers(wanted):
         yield wanted
         return
-    path = Path(tempfile.gettempdir()) / f"slipway-test-{os.getuid()}.sock"
+    name = hashlib.sha256(str(STATE).encode()).hexdigest()[:12]  # another checkout has an engine of its own
+    path = Path(tempfile.gettempdir()) / f"slipway-test-{name}.sock"
     daemon = docker_daemon(folder=STATE / "docker", socket=path)
     started = daemon.start()
     yield f"unix://{path}"

@@ -16,15 +16,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-STAGES = ("detect", "toolchain", "plan", "build", "publish", "images", "release", "promote")
+# In the order in which they come, so that a release which dies at each of them in turn always gets further.
 INSTANTS = (
-    *(f"{word} {stage} 1" for stage in STAGES for word in ("stage", "ended")),
-    "signing provenance 1", "signed provenance 1", "tagging k 1", "tagged k 1",
-    "signing sign 1", "signed sign 1", "tagging d 1", "tagged d 1", "tagging i 1", "tagged i 1",
-    "tagging R 1", "tagged R 1", "tagging R 2", "tagging R 3", "tagging R 4", "tagged R 4",
-    "signing verification_summary 1", "signed verification_summary 1", "committing channels 1", "committed channels 1",
-    "tagging edge 1", "tagged edge 1", "tagging edge 2", "tagging edge 3", "tagging edge 4", "tagged edge 4",
-    "noting 1", "noted 1",
+    "stage detect 1", "ended detect 1", "stage toolchain 1", "ended toolchain 1", "stage plan 1", "ended plan 1",
+    "stage build 1", "signing provenance 1", "signed provenance 1", "tagging k 1", "tagged k 1", "ended build 1",
+    "stage publish 1", "signing sign 1", "signed sign 1", "tagging d 1", "tagged d 1", "tagging c 1", "tagged c 1",
+    "ended publish 1",
+    "stage images 1", "signing many 1", "signed many 1", "tagging i 1", "tagged i 1", "tagging i 2", "ended images 1",
+    "stage release 1", "signing sign 2", "signed sign 2", "tagging R 1", "tagged R 1", "tagging R 2", "tagging R 3",
+    "tagging R 4", "tagged R 4", "ended release 1",
+    "stage promote 1", "signing verification_summary 1", "signed verification_summary 1", "committing channels 1",
+    "committed channels 1", "tagging edge 1", "tagged edge 1", "tagging edge 2", "tagging edge 3", "tagging edge 4",
+    "tagged edge 4", "noting 1", "noted 1",
 )  # fmt: skip
 
 

@@ -98,7 +98,7 @@ async def test_every_deployment_is_declared_with_its_schedule_and_its_limit(depl
 async def test_a_push_reaches_the_pipeline_and_ends_with_a_note(served: World) -> None:
     world = served
     commit = world.commit({"README.md": f"# {time.time_ns()}\n"}, "readme: By the whole way")
-    told = world.git("push", "origin", "HEAD:stable")
+    told = world.push("HEAD:stable")
     assert f"remote: slipway: stable {commit[:12]} is on its way (flow run" in told
     pushed = time.monotonic()
     _await(lambda: world.note(commit))
@@ -117,7 +117,7 @@ async def test_a_push_reaches_the_pipeline_and_ends_with_a_note(served: World) -
 async def test_a_push_to_another_branch_is_told_that_it_is_ignored(served: World) -> None:
     world = served
     commit = world.commit({"README.md": "# topic\n"}, "readme: A topic")
-    assert "slipway: topic" in (told := world.git("push", "origin", "HEAD:refs/heads/topic"))
+    told = world.push("HEAD:refs/heads/topic")
     assert "branch topic is not stable or channels" in told
     async with orchestrator() as prefect:
         assert await prefect.runs_of(f"distribution@{commit}") == ()

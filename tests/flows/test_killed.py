@@ -107,7 +107,7 @@ def test_a_release_that_dies_at_every_instant_is_completed_by_running_again(worl
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("instant", INSTANTS)
+@pytest.mark.parametrize("instant", [each for each in INSTANTS if each.startswith(("ended", "signed", "committed"))])
 def test_a_release_that_dies_once_is_completed_by_running_again(world: World, instant: str) -> None:
     die_again_and_again(world, [instant], instant.replace(" ", "-"))
 

@@ -118,6 +118,6 @@ async def test_a_tag_that_moved_is_told_and_put_back(fork: World, world: World) 
     async with orchestrator() as prefect:
         (run,) = [each for each in await prefect.unfinished(ON_CHANNEL_CHANGE) if ":drift:" in each.key]
     assert mixed(world, "edge")
-    assert await world.channels() == "edge: 1 tags"
+    assert (await world.channels()).startswith("edge: 1 tags")
     assert mixed(world, "edge") == set()
     await break_off(run)

@@ -31,7 +31,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     path = tmp_path_factory.mktemp("gnupg") / "home"
     asyncio.run(create_key(path, user_id=USER))
     yield path
-    assert not has_agent(path)
+    assert not serves(agent_socket(path))
 
 
 @pytest.fixture
@@ -46,10 +46,16 @@ def rpms(rpm: Path, tmp_path: Path) -> list[Path]:
     return [Path(shutil.copy(rpm, tmp_path / name)) for name in names]
 
 
-def has_agent(home: Path) -> bool:
-    """Whether a gpg-agent serves this home."""
+def agent_socket(home: Path) -> str:
+    """Where the gpg-agent of a home listens; GnuPG chooses another folder where /run/user/<uid> exists."""
+    asked = ["gpgconf", "--homedir", str(home), "--list-dirs", "agent-socket"]
+    return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def serves(address: str) -> bool:
+    """Whether somebody listens there."""
     with socket.socket(socket.AF_UNIX) as client:
-        return client.connect_ex(str(home / "S.gpg-agent")) == 0
+        return client.connect_ex(address) == 0
 
 
 def tag(path: Path, name: str) -> str:
@@ -224,7 +230,7 @@ async def test_gpg_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatc
 async def test_signers_of_one_home_wait_for_each_other(signer: RpmSigner, rpms: list[Path]) -> None:
     await asyncio.gather(*(signer.sign_rpms([each]) for each in rpms), *(signer.public_key() for _ in range(3)))
     await check_rpms(rpms, await signer.public_key())
-    assert not has_agent(signer.home.path)
+    assert not serves(agent_socket(signer.home.path))
 
 
 async def test_a_home_that_is_held_for_too_long_may_be_tried_again(
@@ -239,13 +245,14 @@ async def test_a_home_that_is_held_for_too_long_may_be_tried_again(
 
 async def test_our_agent_is_gone_after_success_and_after_failure(signer: RpmSigner, rpms: list[Path]) -> None:
     await signer.sign_rpms(rpms[:1])
-    assert not has_agent(signer.home.path)
+    addresses = [agent_socket(signer.home.path)]
     with pytest.raises(RuntimeError, match="stop"):
         async with signer.home.open() as environment:
             await process.run(["gpg", "--batch", "--list-secret-keys"], seconds=10, environment=environment)
-            assert has_agent(signer.home.path)
+            addresses.append(agent_socket(Path(environment["GNUPGHOME"])))
+            assert serves(addresses[-1])
             raise RuntimeError("stop")
-    assert not has_agent(signer.home.path)
+    assert not any(serves(address) for address in addresses)
 
 
 def test_an_operator_s_agent_is_used_and_stays(home: Path, rpms: list[Path]) -> None:
@@ -256,7 +263,7 @@ def test_an_operator_s_agent_is_used_and_stays(home: Path, rpms: list[Path]) -> 
         try:
             key = asyncio.run(find_key(home))
             asyncio.run(sign_and_check(RpmSigner(home=Home(path=theirs, owns_agent=False), key=key), rpms))
-            assert has_agent(theirs)
+            assert serves(agent_socket(theirs))
         finally:
             subprocess.run(["gpgconf", "--kill", "all"], env=environment, check=True)
 

@@ -353,7 +353,7 @@ async def test_files_that_only_their_owner_may_read_are_built_all_the_same(bench
     order.spec.parent.chmod(0o700)
     made = await bench.build(replace(order, macro_files=(bench.folder / "secret.macros",)))
     assert b"\nprivate\n" in made.log
-    assert b"\ntold\n" in made.log
+    assert b"told\n" in made.log.replace(b"echo told\n", b"")
 
 
 async def test_a_toolchain_without_the_programs_of_a_build_is_named(bench: Bench, docker_url: str) -> None:
