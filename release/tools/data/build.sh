@@ -11,6 +11,7 @@
 #
 # SPEC, EPOCH, ARCH and JOBS come as environment. Exit codes: 80 a missing program, 81 the build root, 82 the build.
 set -Eeuo pipefail
+exec 2>&1 # one stream, so that the log keeps the order in which things happened
 shopt -s extglob nullglob
 readonly builder=1000
 mkdir -p /facts /out /in/macros
