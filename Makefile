@@ -62,5 +62,6 @@ lock: $(VENV)/bin/python ## resolve the dependencies anew and pin them by hash
 
 clean: ## stop everything and remove every trace of it
 	@if [ -x $(BIN)/slipway ]; then $(BIN)/slipway down --remove; fi
+	@awk -v below="$(CURDIR)/$(STATE)/" 'index($$2, below) == 1 {print $$2}' /proc/mounts | xargs -r umount
 	@rm -rf $(STATE) *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
