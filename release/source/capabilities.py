@@ -54,6 +54,9 @@ Dependency = Capability | Rich
 @lru_cache(maxsize=1 << 16)
 def parse(text: str) -> Dependency:
     """A dependency as rpm prints it (`zlib-devel >= 1.2`, `(a or b)`); `Refused` when it is malformed."""
+    words = text.split()
+    if len(words) == 1 and text[0] != "(" and text[-1] != ")" and words[0] not in _SENSES:
+        return Capability(name=words[0])  # nearly every one of a tree's tens of thousands
     words = _words(text)
     read, rest = _dependency(words, text)
     if rest:
@@ -83,6 +86,8 @@ def compare_evrs(one: str, two: str) -> int:
 
     Source: rpm 4.18, lib/rpmds.c, rpmdsCompareEVR(): a missing epoch is 0.
     """
+    if one == two:
+        return 0
     (epoch_one, version_one, release_one), (epoch_two, version_two, release_two) = _split(one), _split(two)
     epochs = (epoch_one > epoch_two) - (epoch_one < epoch_two)
     order = epochs or compare_versions(version_one, version_two)

@@ -116,6 +116,7 @@ class Plan:
         Planned are the packages whose folder changed, those whose inputs are others than in the `previous` plan,
         and all that depend on them; without a previous plan, every package. `Refused` when there is no order.
         """
+        graph.check()
         order = [name for level in graph.order() for name in level]
         inputs = {name: tuple(sorted(graph.build_inputs(name))) for name in sorted(graph.packages)}
         reasons = _own_reasons(graph, changes, previous, inputs)

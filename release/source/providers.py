@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, cmp_to_key
 
-from release.source.capabilities import Capability, Dependency, Operator, Rich, parse, satisfies
+from release.source.capabilities import Capability, Dependency, Operator, Rich, compare_evrs, parse, satisfies
+from release.source.guesses import likely_names
 from release.source.specs import BinaryPackage
+
+Found = frozenset[int] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """One binary package that can be installed: `source` is its source package in the tree, None in the toolchain."""
+    """One binary package that can be installed: `source` is its source package in the tree, None in the toolchain.
+
+    `complete` says that its Provides are those of a built RPM, and so the whole truth: no guess goes beyond them.
+    """
 
     source: str | None
     binary: BinaryPackage
+    complete: bool = False
 
 
 class Providers:
@@ -23,32 +31,79 @@ class Providers:
 
     def __init__(self, offers: Iterable[Offer]) -> None:
         self.offers: Sequence[Offer] = tuple(offers)
-        self._by_name: dict[str, list[tuple[Capability, int]]] = defaultdict(list)
+        # Provides as they are written: most of them are never asked for with a version, so that few need parsing.
+        self._by_name: dict[str, list[tuple[str, int]]] = defaultdict(list)
+        self._by_binary: dict[str, list[int]] = defaultdict(list)
         for position, offer in enumerate(self.offers):
-            for provided in _provided(offer.binary):
-                self._by_name[provided.name].append((provided, position))
+            self._by_binary[offer.binary.name].append(position)
+            self._by_name[offer.binary.name].append((f"{offer.binary.name} = {offer.binary.evr}", position))
+            for text in offer.binary.provides:
+                if not text.startswith("("):  # rpm allows no rich Provides
+                    self._by_name[text.partition(" ")[0]].append((text, position))
+            for path in offer.binary.files:
+                self._by_name[path].append((path, position))
 
     @property
     def names(self) -> Iterable[str]:
         """Every name and path that something provides."""
         return self._by_name.keys()
 
-    def resolve(self, wanted: Dependency, *, besides: str | None = None) -> frozenset[int] | None:
+    def provided(self, name: str) -> frozenset[tuple[str, int]]:
+        """Every Provides of a name, as written, with the position of the offer that has it."""
+        return frozenset(self._by_name.get(name, ()))
+
+    def binaries(self, name: str) -> Sequence[int]:
+        """The positions of the offers that are a binary package of this very name."""
+        return self._by_binary.get(name, ())
+
+    @cached_property
+    def makers(self) -> Mapping[str, tuple[int, ...]]:
+        """The binary packages that several source packages of the tree make, with the positions of them all."""
+        several = ((name, tuple(self._of_tree(each))) for name, each in self._by_binary.items() if len(each) > 1)
+        return {name: each for name, each in several if len(each) > 1}
+
+    @cached_property
+    def owners(self) -> Mapping[str, tuple[int, ...]]:
+        """The paths that several source packages of the tree list among the files of differently named packages."""
+        by_path: dict[str, list[int]] = defaultdict(list)
+        for position, offer in enumerate(self.offers):
+            for path in offer.binary.files if offer.source is not None else ():
+                by_path[path].append(position)
+        return {path: tuple(each) for path, each in by_path.items() if self._several(each)}
+
+    def resolve(self, wanted: Dependency, *, besides: str | None = None) -> Found:
         """What may be installed for a dependency, or None when nothing can satisfy it.
 
         The tree comes before the toolchain set. Where several packages of the tree fit, all of them count: which
-        one the package manager takes is not known beforehand, and a forgotten input is worse than one too many.
-        `besides` is a source package that cannot provide for itself.
+        one the package manager takes is not known beforehand, and a forgotten input is worse than one too many. Of
+        packages with one name it takes the newest that fits. `besides` is a source package that provides for itself
+        only what neither the rest of the tree nor the toolchain set has.
         """
         if isinstance(wanted, Capability) or wanted.operator in (Operator.WITH, Operator.WITHOUT):
             return self._preferred(self._matches(wanted), besides)
         answers = [self.resolve(each, besides=besides) for each in wanted.operands]
-        if wanted.operator is Operator.IF:
-            answers = _conditional(*answers)
+        if wanted.operator in (Operator.IF, Operator.UNLESS):
+            answers = _conditional(*answers, unless=wanted.operator is Operator.UNLESS)
         found = [each for each in answers if each is not None]
         if not found or (wanted.operator is Operator.AND and len(found) < len(answers)):
             return None
         return frozenset().union(*found)
+
+    def guess(self, wanted: Dependency) -> frozenset[int]:
+        """The package that, by the naming convention of its kind, will turn out to provide what nothing declares.
+
+        A package whose true Provides are known is no guess. Empty when no convention leads to a package.
+        """
+        if isinstance(wanted, Rich):
+            if wanted.operator is not Operator.AND:
+                return frozenset()
+            return frozenset().union(*(self.resolve(each) or self.guess(each) for each in wanted.operands))
+        for name in likely_names(wanted.name):
+            found = self._folded.get(name.lower(), ())
+            likely = frozenset(each for each in found if not self.offers[each].complete)
+            if likely:
+                return self._preferred(likely, None) or frozenset()
+        return frozenset()
 
     def _matches(self, wanted: Dependency) -> frozenset[int]:
         """Every offer that satisfies a dependency all by itself, whoever made it."""
@@ -61,28 +116,58 @@ class Providers:
                     return first.union(*others)
                 case _:
                     return first.intersection(*others)
-        return frozenset(
-            position for provided, position in self._by_name.get(wanted.name, ()) if satisfies(provided, wanted)
-        )
+        known = self._by_name.get(wanted.name, ())
+        if not wanted.sense:
+            return frozenset(position for _, position in known)
+        return frozenset(position for text, position in known if _fits(text, wanted))
 
-    def _preferred(self, matches: frozenset[int], besides: str | None) -> frozenset[int] | None:
-        tree = frozenset(each for each in matches if self.offers[each].source not in (None, besides))
-        toolchain = frozenset(each for each in matches if self.offers[each].source is None)
-        return tree or toolchain or None
+    def _preferred(self, matches: frozenset[int], besides: str | None) -> Found:
+        tree = [each for each in matches if self.offers[each].source not in (None, besides)]
+        toolchain = [each for each in matches if self.offers[each].source is None]
+        return frozenset(self._newest(tree) or toolchain or self._newest(matches)) or None
+
+    def _newest(self, positions: Collection[int]) -> Collection[int]:
+        """Without the older ones of binary packages that several source packages make."""
+        twins: dict[str, list[int]] = defaultdict(list)
+        for each in positions:
+            if (name := self.offers[each].binary.name) in self.makers:
+                twins[name].append(each)
+        if all(len(each) == 1 for each in twins.values()):
+            return positions
+        older = {each for name in twins for each in self._older(twins[name])}
+        return [each for each in positions if each not in older]
+
+    def _older(self, twins: Collection[int]) -> Iterator[int]:
+        newest = max((self.offers[each].binary.evr for each in twins), key=cmp_to_key(compare_evrs))
+        return (each for each in twins if compare_evrs(self.offers[each].binary.evr, newest) < 0)
+
+    @cached_property
+    def _folded(self) -> Mapping[str, Sequence[int]]:
+        """Binary packages by their names in small letters: conventions and tags disagree about capitals."""
+        folded: dict[str, list[int]] = defaultdict(list)
+        for name, positions in self._by_binary.items():
+            folded[name.lower()] += positions
+        return folded
+
+    def _of_tree(self, positions: Iterable[int]) -> Iterator[int]:
+        return (each for each in positions if self.offers[each].source is not None)
+
+    def _several(self, positions: Sequence[int]) -> bool:
+        """More than one source, and more than one name: versions of one package replace each other."""
+        if len(positions) < 2:
+            return False
+        offers = [self.offers[each] for each in positions]
+        return len({each.source for each in offers}) > 1 and len({each.binary.name for each in offers}) > 1
 
 
-def _conditional(
-    wanted: frozenset[int] | None, condition: frozenset[int] | None, otherwise: frozenset[int] | None = frozenset()
-) -> list[frozenset[int] | None]:
-    """The sides of an `if` that may come to be installed: the wanted one only where its condition can hold."""
+def _conditional(wanted: Found, condition: Found, otherwise: Found = frozenset(), *, unless: bool) -> list[Found]:
+    """The sides of an `if` that may come to be installed: the one that hangs on the condition only where that can
+    hold. `unless` is its mirror (rpm.org, "Boolean dependencies"): wanted where the condition does not hold."""
+    if unless:
+        return [wanted] if condition is None else [wanted, otherwise]
     return [otherwise] if condition is None else [otherwise, wanted]
 
 
-def _provided(binary: BinaryPackage) -> Iterable[Capability]:
-    yield Capability(name=binary.name, sense="=", evr=binary.evr)
-    for text in binary.provides:
-        read = parse(text)
-        if isinstance(read, Capability):  # rpm allows no rich Provides
-            yield read
-    for path in binary.files:
-        yield Capability(name=path)
+def _fits(text: str, wanted: Capability) -> bool:
+    provided = parse(text)
+    return isinstance(provided, Capability) and satisfies(provided, wanted)

@@ -1,0 +1,193 @@
+"""The edges of the graph as they are written: which requirement of which package is met by which binary packages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from release.source.capabilities import parse
+from release.source.components import components
+from release.source.providers import Offer, Providers
+from release.source.specs import Package
+
+_NOBODY: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needer:
+    """Who needs an offer, and by which words: a source package for its build, or another offer at run time.
+
+    `number` counts source packages where `build` is true, offers where it is not.
+    """
+
+    build: bool
+    number: int
+    text: str
+
+
+class Edges:
+    """Requirements and what meets them, each text resolved once. Packages and offers are numbers here.
+
+    The toolchain set is closed: what comes from it ends a path, because its digest stands for it as a whole.
+    """
+
+    def __init__(self, packages: Sequence[Package], providers: Providers) -> None:
+        self.packages = packages
+        self.providers = providers
+        self._number = {package.name: number for number, package in enumerate(packages)}
+        self._resolved: dict[str, tuple[frozenset[int] | None, bool]] = {}
+
+    @cached_property
+    def build(self) -> Sequence[Sequence[tuple[str, frozenset[int]]]]:
+        """For each source package its BuildRequires with the offers that meet each; none for what nothing meets."""
+        return [
+            [(text, self.build_offers(package, text)[0] or _NOBODY) for text in package.build_requires]
+            for package in self.packages
+        ]
+
+    @cached_property
+    def runtime(self) -> Sequence[Sequence[tuple[str, frozenset[int]]]]:
+        """For each offer its Requires with the offers that meet each, without those that only rpmbuild can resolve."""
+        return [
+            [
+                (text, found)
+                for text in (offer.binary.requires if offer.source is not None else ())
+                if (found := self.resolve(text)[0])
+            ]
+            for offer in self.providers.offers
+        ]
+
+    def resolve(self, text: str) -> tuple[frozenset[int] | None, bool]:
+        """The offers for a run-time requirement, or None; and whether that is a guess by a naming convention."""
+        known = self._resolved.get(text)
+        if known is None:
+            wanted = parse(text)
+            found = self.providers.resolve(wanted)
+            guessed = self.providers.guess(wanted) if found is None else _NOBODY
+            known = self._resolved[text] = (guessed or found, bool(guessed))
+        return known
+
+    def build_offers(self, package: Package, text: str) -> tuple[frozenset[int] | None, bool]:
+        """The same for a BuildRequires of a package, which provides for itself only what nothing else has."""
+        found, guessed = self.resolve(text)
+        own = self._own[package.name] & (found or _NOBODY)
+        if guessed:
+            return (found or _NOBODY) - own or None, True
+        if found is None or not (own or text[0] == "("):
+            return found, False
+        return self.providers.resolve(parse(text), besides=package.name), False
+
+    @cached_property
+    def made(self) -> Sequence[Sequence[int]]:
+        """For each source package the offers that it makes."""
+        made: list[list[int]] = [[] for _ in self.packages]
+        for position in range(len(self.providers.offers)):
+            if (number := self.source(position)) is not None:
+                made[number].append(position)
+        return made
+
+    @cached_property
+    def _own(self) -> Mapping[str, frozenset[int]]:
+        return {package.name: frozenset(made) for package, made in zip(self.packages, self.made, strict=True)}
+
+    def source(self, position: int) -> int | None:
+        """The number of the source package that makes an offer; None for the toolchain's."""
+        name = self.providers.offers[position].source
+        return None if name is None else self._number[name]
+
+    @cached_property
+    def needers(self) -> Sequence[Sequence[Needer]]:
+        """For each offer who needs it: the edges read backwards."""
+        found: list[list[Needer]] = [[] for _ in self.providers.offers]
+        for build, rows in ((True, self.build), (False, self.runtime)):
+            for number, row in enumerate(rows):
+                for text, positions in row:
+                    for position in positions:
+                        found[position].append(Needer(build=build, number=number, text=text))
+        return found
+
+    def closure(self, positions: Iterable[int]) -> set[int]:
+        """These offers with all that they require at run time, and so on."""
+        found = set(positions)
+        waiting = list(found)
+        while waiting:
+            for _, offers in self.runtime[waiting.pop()]:
+                new = offers - found
+                found |= new
+                waiting += new
+        return found
+
+    def build_root(self, number: int) -> set[int]:
+        """Every offer that may be installed when a source package is built."""
+        return self.closure(position for _, offers in self.build[number] for position in offers)
+
+    @cached_property
+    def knots(self) -> Sequence[tuple[tuple[int, ...], int]]:
+        """Source packages that reach each other, needed ones first, each knot with its level (from 0).
+
+        Found in one graph of source packages and offers, without a closure: a source package points to the offers
+        that it needs, an offer to those that it requires and to its source package.
+        """
+        level: dict[int, int] = {}
+        found: list[tuple[tuple[int, ...], int]] = []
+        successors = self._successors
+        for component in components(successors):
+            sources = tuple(each for each in component if each < len(self.packages))
+            below = max((level.get(each, -1) for node in component for each in successors[node]), default=-1)
+            for node in component:
+                level[node] = below + bool(sources)
+            if sources:
+                found.append((sources, below + 1))
+        return found
+
+    @cached_property
+    def _successors(self) -> Sequence[Sequence[int]]:
+        first = len(self.packages)
+        rows = [*self.build, *self.runtime]
+        successors = [[first + position for _, offers in row for position in offers] for row in rows]
+        for position in range(len(self.providers.offers)):
+            if (number := self.source(position)) is not None:
+                successors[first + position].append(number)
+        return successors
+
+    def source_sets(self) -> Iterator[frozenset[int]]:
+        """For each source package, in order, the numbers of all source packages that its build root comes from."""
+        pulled = self._pulled
+        for row in self.build:
+            bits = 0
+            for _, offers in row:
+                for position in offers:
+                    bits |= pulled[position]
+            yield frozenset(_ones(bits))
+
+    @cached_property
+    def _pulled(self) -> Sequence[int]:
+        """For each offer, as the bits of an integer, the source packages that installing it installs from."""
+        requires = [[each for _, offers in row for each in offers] for row in self.runtime]
+        sources = [self.source(position) for position in range(len(self.providers.offers))]
+        bits = [0 if number is None else 1 << number for number in sources]
+        for knot in components(requires):
+            together = 0
+            for position in knot:
+                together |= bits[position]
+                for each in requires[position]:
+                    together |= bits[each]
+            for position in knot:
+                bits[position] = together
+        return bits
+
+
+def offers_of(packages: Iterable[Package], complete: frozenset[str]) -> Iterator[Offer]:
+    """Every binary package of the tree; `complete` names the source packages that were built before."""
+    for package in packages:
+        for binary in package.binaries:
+            yield Offer(source=package.name, binary=binary, complete=package.name in complete)
+
+
+def _ones(bits: int) -> Iterator[int]:
+    """The positions of the ones in an integer."""
+    while bits:
+        lowest = bits & -bits
+        yield lowest.bit_length() - 1
+        bits ^= lowest
