@@ -8,6 +8,7 @@ from release.errors import Misconfigured
 from release.source.graph import Graph
 from tasks.bootstrap import Progress, ToolchainSet, bootstrap
 from tasks.prepare import Tree, parse
+from tasks.read import refuse_failures
 
 if TYPE_CHECKING:
     from tasks.wiring import Tools
@@ -37,5 +38,5 @@ async def make_bench(tools: Tools, tree: Tree, *, invocation: str, progress: Pro
         )
     await tools.containers.remove_strays()
     toolchain = await bootstrap(tools, tree, arch=arch, progress=progress)
-    packages = await parse(tools, tree, image=toolchain.image, arch=arch)
+    packages = refuse_failures(await parse(tools, tree, image=toolchain.image, arch=arch))
     return Bench(tree, toolchain, Graph.of(packages, toolchain.binaries), arch=arch, invocation=invocation)

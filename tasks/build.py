@@ -117,7 +117,9 @@ async def run_build(
     `inputs` are the RPM files, by name, that its build root may install beside the toolchain.
     """
     tree, repository = bench.tree, bench.tree.distro.rpms_repository
-    spec = tree.folder / package.spec
+    spec, macros = work / "tree" / package.spec, work / "macros"
+    await asyncio.to_thread(tree.stage, package.files, work / "tree")  # what its content names, and nothing else
+    await asyncio.to_thread(tree.stage, tree.macro_files, macros)
     check_local(spec.parent, (*package.sources, *package.patches), spec=package.spec)
     await tools.sources(repository).resolve(package.pinned, spec=package.spec)
     sources = work / "sources"
@@ -136,7 +138,7 @@ async def run_build(
         build_requires=package.build_requires,
         epoch=package.epoch,
         arch=bench.arch,
-        macro_files=tuple(tree.folder / path for path in tree.macro_files),
+        macro_files=tuple(macros / path for path in tree.macro_files),
         macros=tree.distro.macros,
         jobs=os.cpu_count() or 1,
         limits=BUILD_LIMITS,

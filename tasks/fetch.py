@@ -17,13 +17,13 @@ from release.product.releases import Release, parse_release, record_layer
 from release.product.repository import Snapshot
 from release.source.distro import Distro, parse_distro
 from release.source.plan import Plan
+from tasks.read import DISTRO_FILE
 
 if TYPE_CHECKING:
     from release import oci
     from tasks.wiring import Tools
 
 RECORD_BYTES = 64 * 1024 * 1024
-DISTRO_FILE = "distro.yaml"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from release.tools.builder import Builder
 from release.tools.containers import Containers
 from release.tools.git import Identity, Repository
 from release.tools.git_process import public
+from release.tools.places import InContainer
 from release.tools.registry import Registry
 from release.tools.registry_credentials import DockerCredentials
 from release.tools.source_packages import SystemSources
@@ -65,10 +66,9 @@ class Tools:
         """The container engine."""
         return Containers(engine_url(self.settings))
 
-    @cached_property
-    def spec_parser(self) -> SpecParser:
-        """Reads specs with the toolchain's own rpm, and remembers what it read."""
-        return SpecParser(containers=self.containers, cache=self.settings.folder / "specs")
+    def spec_parser(self, image: str) -> SpecParser:
+        """Reads specs with the toolchain's own rpm, and remembers what it read: for releases."""
+        return SpecParser(place=InContainer(self.containers, image), folder=self.settings.folder / "specs")
 
     @cached_property
     def builder(self) -> Builder:

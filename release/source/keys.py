@@ -18,8 +18,8 @@ from release.source.specs import Package
 class KeyInputs:
     """Everything that decides what a build makes, and nothing else (docs: build key).
 
-    `spec` tells the specs of one folder apart. `tree_id` is git's id of that folder. `sources` maps file names to
-    pinned sha256 (hex); `inputs` maps source package names to interface digests.
+    `spec` tells the specs of one folder apart. `tree_id` is the digest of what a build sees of that folder.
+    `sources` maps file names to pinned sha256 (hex); `inputs` maps source package names to interface digests.
     """
 
     spec: str
@@ -70,7 +70,7 @@ def key_inputs(
     """The key inputs of one package; `inputs` are the interface digests of all its build inputs, by name."""
     return KeyInputs(
         spec=posixpath.basename(package.spec),
-        tree_id=package.tree_id,
+        tree_id=package.content,
         sources=MappingProxyType({source.file: source.sha256 or "" for source in package.pinned}),
         macros=checked(macros_digest),
         toolchain=checked(toolchain_digest),

@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from release.errors import Refused
 from release.tools import git_mirror, git_notes, git_trees
+from release.tools.git_files import CommitFiles
 from release.tools.git_log import Commit, read_log
 from release.tools.git_notes import NOTES
 from release.tools.git_process import GitFolder, folder_of
@@ -99,6 +100,10 @@ class Repository:
         paths = [prefix] if prefix else []
         found = git_trees.entries(self._folder, self._known(commit), *paths, recursive=True)
         return tuple(sorted(each.path for each in found))
+
+    def files(self, commit: str) -> CommitFiles:
+        """All that a commit holds, listed once: for reading and staging many of its files."""
+        return CommitFiles(self._folder, self._known(commit))
 
     def read_file(self, commit: str, path: str) -> bytes | None:
         """A file's content in a commit; None when there is none; `Refused` when it is a link or a folder."""

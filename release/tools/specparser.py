@@ -1,168 +1,215 @@
-"""Reads specs with the distribution's own rpm in a sealed place, and remembers by content what it read."""
+"""Reads specs with rpm in a sealed place, and remembers by content what it read."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import os
+import posixpath
 import re
-import shutil
-import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from release.digests import digest_of, digest_of_json, hex_of
-from release.errors import Broken, Misconfigured, Refused
-from release.tools.containers import Containers
+from release.digests import digest_of, digest_of_json
+from release.errors import Broken, Error, Refused
+from release.source.facts import FORMAT, package_from_facts, package_from_record, package_to_record
+from release.source.specs import Package, parse_signatures, signatures_path
+from release.tools.fact_cache import FactCache
+from release.tools.git_files import CommitFiles
+from release.tools.places import Place
 from release.tools.process import BASE_ENVIRONMENT
-from release.tools.sealed import Ended, Limits, Sealed
+from release.tools.sealed import Ended
+from release.tools.stage import MACROS, READER, TREE, Stage, Work, make_stage
 
-_READER = Path(__file__).with_name("specreader.py")
-_TREE, _OWN = "/tree", "/slipway"
-_NOBODY = "65534:65534"
-_LIMIT_SPEC_BYTES = 4 << 20
 _SECONDS = 10  # for one spec; real ones need a small part of one
-_MEGABYTES = 512
-_SLICE = 100  # specs worth a container of their own: it starts in about as long as it reads them
+_AT_ONCE = 128  # specs of one run: what is read is kept run by run
+_WORTH = 32  # specs worth a place of their own: one starts in about as long as it reads them
+# No clock, no home, no count of processors: facts are the same on every machine and every day.
+_ENVIRONMENT = {**BASE_ENVIRONMENT, "HOME": "/nonexistent", "SOURCE_DATE_EPOCH": "0", "RPM_BUILD_NCPUS": "1"}
 _LINE = re.compile(r"(?:line |\.spec:)(\d+)")
+_STAGED = re.compile(rf"{TREE}/(?:[0-9a-f]{{32}}|{MACROS})/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParseOrder:
-    """Specs to read. `tree` is a checked-out tree; `specs` maps paths in it to the git tree id of their folder.
+    """Specs to read: paths in a commit's `files`. `macro_files` (paths, too) are loaded after rpm's own, then `macros`
+    are defined; `arch` is rpm's name of the architecture to read for."""
 
-    `macro_files` (paths in the tree) are loaded after rpm's own, then `macros` are defined. `image` is the toolchain
-    image, named by its content, `arch` rpm's name of the architecture to read for.
-    """
-
-    tree: Path
-    specs: Mapping[str, str]
+    files: CommitFiles
+    specs: Sequence[str]
     macro_files: tuple[str, ...]
     macros: Mapping[str, str]
-    image: str
     arch: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parsed:
-    """Facts (JSON for release/source/specs.py) by spec path, and one refusal for each spec that has none."""
+    """Source packages by the path of their spec, in the order's order; and for each other spec why there is none."""
 
-    facts: Mapping[str, str]
-    failures: tuple[Refused, ...]
+    packages: Mapping[str, Package]
+    failed: Mapping[str, Error]
+
+    @property
+    def failures(self) -> tuple[Error, ...]:
+        """The errors alone; `where` is the spec, or its signatures file, with the line where one is known."""
+        return tuple(self.failed.values())
 
 
 class SpecParser:
-    """Runs specreader.py over the specs that `cache` (a folder) does not know yet."""
+    """Runs specreader.py in `place` over the specs that are not known yet. `folder` keeps what was read, and holds
+    what is being read."""
 
-    def __init__(self, *, containers: Containers, cache: Path, seconds: int = _SECONDS) -> None:
-        self._containers = containers
-        self._cache = cache
+    def __init__(self, *, place: Place, folder: Path, seconds: int = _SECONDS) -> None:
+        self._place = place
+        self._folder = folder
         self._seconds = seconds
+        self._cache = FactCache(folder / "facts.sqlite")
+        self._known: dict[str, Package] = {}  # what this process has had in hand before
 
     async def parse(self, order: ParseOrder) -> Parsed:
-        """Facts for every spec that rpm can read; the others are refused one by one and stop nobody.
+        """A package for every spec that rpm can read; the others are refused one by one and stop nobody.
 
         A spec is read without network, as nobody, in a process of its own with a limit of time and memory. It may
-        read its folder, the macro files and the toolchain, which together are the key of the cache. `Refused` when
-        a macro file does not load, `Broken` or `Misconfigured` when the container cannot do its work.
+        read its folder, the macro files and the place, which together are the key of the cache. `Refused` when a
+        macro file does not load, `Broken` or `Misconfigured` when the place cannot do its work.
         """
-        places = {spec: self._place(key) for spec, key in _keys(order).items()}
-        known = {spec: place.read_text() for spec, place in places.items() if place.exists()}
-        unknown = [spec for spec in order.specs if spec not in known]
-        large = [spec for spec in unknown if _size(order.tree / spec) > _LIMIT_SPEC_BYTES]
-        answers = await self._read(order, [spec for spec in unknown if spec not in large])
-        read = {spec: json.dumps(answer["facts"]) for spec, answer in answers.items() if "facts" in answer}
-        for spec, facts in read.items():
-            _write(places[spec], facts)
-        failures = [_too_large(spec) for spec in large]
-        failures += [_refusal(spec, answer["error"]) for spec, answer in answers.items() if "error" in answer]
-        every = {**known, **read}
-        return Parsed(facts={spec: every[spec] for spec in order.specs if spec in every}, failures=tuple(failures))
+        keys = _keys(order, await self._place.identity())
+        known = await asyncio.to_thread(self._remembered, keys)
+        unknown = [spec for spec in order.specs if keys[spec] not in known]
+        failed = await self._read(order, unknown, keys, known)
+        self._known = known
+        return Parsed(
+            packages={spec: known[keys[spec]] for spec in order.specs if keys[spec] in known},
+            failed={spec: failed[spec] for spec in unknown if spec in failed},
+        )
 
-    def _place(self, key: str) -> Path:
-        return self._cache / hex_of(key)[:2] / f"{hex_of(key)}.json"
+    def _remembered(self, keys: Mapping[str, str]) -> dict[str, Package]:
+        before = self._known
+        known = {key: before[key] for key in keys.values() if key in before}
+        missing = [key for key in keys.values() if key not in known]
+        for key, record in self._cache.get(missing).items() if missing else ():
+            known[key] = package_from_record(record)
+        return known
 
-    async def _read(self, order: ParseOrder, specs: list[str]) -> dict[str, dict[str, Any]]:
-        """Answers by spec, from as many containers as are worth it."""
-        count = min(os.cpu_count() or 1, -(-len(specs) // _SLICE))
-        slices = [specs[n::count] for n in range(count)]
-        read = await asyncio.gather(*(self._run(order, each) for each in slices))
-        return {spec: answer for answers in read for spec, answer in answers.items()}
+    async def _read(
+        self, order: ParseOrder, specs: list[str], keys: Mapping[str, str], known: dict[str, Package]
+    ) -> Mapping[str, Error]:
+        """Add what can be read to `known`, in as many places at once as there are processors; why not, by spec."""
+        processors = os.cpu_count() or 1
+        size = max(_WORTH, min(_AT_ONCE, -(-len(specs) // processors)))
+        free = asyncio.Semaphore(processors)
+        failed: dict[str, Error] = {}
 
-    async def _run(self, order: ParseOrder, specs: list[str]) -> dict[str, dict[str, Any]]:
-        self._cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self._cache, prefix="request-") as folder:
-            own = _staged(Path(folder), order, specs, self._seconds)
-            ended = await self._containers.run(
-                Sealed(
-                    image=order.image,
-                    argv=("python3", "-I", "-B", f"{_OWN}/{_READER.name}", f"{_OWN}/request.json"),
-                    reads={_OWN: own, _TREE: order.tree},
-                    environment={**BASE_ENVIRONMENT, "HOME": "/nonexistent"},
-                    user=_NOBODY,
-                    limits=Limits(memory=2 << 30, pids=256, seconds=60 + self._seconds * len(specs)),
-                    log_bytes=256 << 20,
-                )
-            )
-        return _answers(ended, specs)
+        async def some(slice_: list[str]) -> None:
+            async with free:
+                staged = await asyncio.to_thread(make_stage, self._work(order, slice_), self._folder)
+                try:
+                    answers = await self._answers(staged)
+                finally:
+                    await asyncio.to_thread(staged.remove)
+            packages, refused = await asyncio.to_thread(self._keep, order.files, answers, keys)
+            known.update(packages)
+            failed.update({**staged.refused, **refused})
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for start in range(0, len(specs), size):
+                    group.create_task(some(specs[start : start + size]))
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+        return failed
+
+    def _work(self, order: ParseOrder, specs: Sequence[str]) -> Work:
+        return Work(
+            files=order.files,
+            specs=specs,
+            macro_files=order.macro_files,
+            macros=order.macros,
+            arch=order.arch,
+            seconds=self._seconds,
+            user_is_ours=self._place.own_user,
+        )
+
+    async def _answers(self, staged: Stage) -> Mapping[str, str | Refused]:
+        """Facts (JSON), or rpm's refusal, of each spec of the stage."""
+        if not staged.specs:
+            return {}
+        ended = await self._place.run(
+            ("python3", "-I", "-B", f"{TREE}/{READER.name}"),
+            reads={TREE: staged.folder},
+            environment={**_ENVIRONMENT, "REQUEST": staged.request},
+            seconds=60 + self._seconds * len(staged.specs),
+        )
+        return _answers(ended, staged.specs)
+
+    def _keep(
+        self, files: CommitFiles, answers: Mapping[str, str | Refused], keys: Mapping[str, str]
+    ) -> tuple[Mapping[str, Package], Mapping[str, Error]]:
+        """Check the facts and keep the packages, by key; the specs of which there is none, and why."""
+        signatures = _signatures(files, answers)
+        packages: dict[str, Package] = {}
+        failed: dict[str, Error] = {}
+        for spec, answer in answers.items():
+            try:
+                if isinstance(answer, Refused):
+                    raise answer
+                packages[keys[spec]] = _package(files, spec, answer, signatures)
+            except Error as error:
+                failed[spec] = error
+        self._cache.put({key: package_to_record(package) for key, package in packages.items()})
+        return packages, failed
 
 
-def _staged(own: Path, order: ParseOrder, specs: list[str], seconds: int) -> Path:
-    """The reader and its request in the folder `own`, which nobody, too, can read; and the tree likewise."""
-    for folder in (own, order.tree):
-        folder.chmod(folder.stat().st_mode | 0o055)
-    shutil.copyfile(_READER, own / _READER.name)
-    request = {
-        "tree": _TREE,
-        "specs": specs,
-        "macro_files": list(order.macro_files),
-        "defines": dict(order.macros),
-        "arch": order.arch,
-        "seconds": seconds,
-        "megabytes": _MEGABYTES,
-    }
-    (own / "request.json").write_text(json.dumps(request))
-    return own
-
-
-def _keys(order: ParseOrder) -> dict[str, str]:
+def _keys(order: ParseOrder, place: str) -> dict[str, str]:
     """The cache key of each spec: by content of all that reading it can see, the reader itself included."""
-    common = {
-        "reader": digest_of(_READER.read_bytes()),
-        "macro_files": [digest_of(_content(order.tree, path)) for path in order.macro_files],
-        "macros": dict(order.macros),
-        "image": order.image,
-        "arch": order.arch,
-    }
-    shared = digest_of_json(common)
-    return {spec: digest_of_json([shared, Path(spec).name, tree_id]) for spec, tree_id in order.specs.items()}
+    shared = digest_of_json(
+        {
+            "reader": digest_of(READER.read_bytes()),
+            "format": FORMAT,
+            "macro_files": [order.files.content(path) for path in order.macro_files],
+            "macros": dict(order.macros),
+            "place": place,
+            "arch": order.arch,
+        }
+    )
+    folders = order.files.folders
+    return {spec: digest_of(f"{shared}\n{spec}\n{folders[posixpath.dirname(spec)]}".encode()) for spec in order.specs}
 
 
-def _content(tree: Path, path: str) -> bytes:
-    try:
-        return (tree / path).read_bytes()
-    except OSError as error:
-        raise Misconfigured("a macro file cannot be read", where="distro.yaml", got=error) from error
+def _signatures(files: CommitFiles, specs: Mapping[str, object]) -> Mapping[str, bytes]:
+    """The signatures files of specs, all in one git call; what is no plain file is refused when its turn comes."""
+    paths = [signatures_path(spec) for spec in specs]
+    return files.read_many(path for path in paths if path in files.blobs and files.blobs[path] == files.content(path))
 
 
-def _size(path: Path) -> int:
-    """Bytes of a file; one that is not there is rpm's to complain about."""
-    try:
-        return path.lstat().st_size
-    except OSError:
-        return 0
+def _package(files: CommitFiles, spec: str, facts: str, signatures: Mapping[str, bytes]) -> Package:
+    path = signatures_path(spec)
+    pinned = signatures[path] if path in signatures else files.read(path) if path in files.blobs else None
+    beside = posixpath.dirname(spec)
+    return package_from_facts(
+        facts,
+        spec=spec,
+        files={
+            name: {posixpath.relpath(each, beside): files.content(each) for each in files.linked(whole)}
+            for name, whole in files.names(beside).items()
+        },
+        signatures=parse_signatures(pinned.decode("utf-8", "replace"), path) if pinned is not None else {},
+    )
 
 
-def _answers(ended: Ended, specs: Iterable[str]) -> dict[str, dict[str, Any]]:
+def _answers(ended: Ended, specs: Sequence[str]) -> Mapping[str, str | Refused]:
     """What the reader said; whatever else is in the log belongs to the error that it explains."""
     lines = ended.log.splitlines()
-    read = [json.loads(line) for line in lines if line.startswith(b"{")]
-    for answer in read:
+    answers: dict[str, str | Refused] = {}
+    for line in lines:
+        if not line.startswith(b"{"):
+            continue
+        answer = json.loads(line)
         if "spec" not in answer:
-            raise Refused("the macros of the tree do not load", got=answer["error"], where="distro.yaml: macro_files")
-    answers = {answer["spec"]: answer for answer in read}
+            told = _STAGED.sub("", answer["error"])
+            raise Refused("the macros of the tree do not load", got=told, where="distro.yaml: macro_files")
+        answers[answer["spec"]] = answer.get("facts") or _refusal(answer["spec"], answer["error"])
     missing = [spec for spec in specs if spec not in answers]
     if ended.code or missing:
         tail = b"\n".join(line for line in lines[-10:] if not line.startswith(b"{")).decode("utf-8", "replace")
@@ -170,14 +217,14 @@ def _answers(ended: Ended, specs: Iterable[str]) -> dict[str, dict[str, Any]]:
             "the spec parser did not end its work",
             where=missing[0] if missing else None,
             got=f"exit code {ended.code}; {tail or 'no message'}",
-            hint="the toolchain set needs python3 and rpm's Python bindings (dnf brings both)",
+            hint="the place where specs are read needs python3 and rpm's Python bindings",
         )
     return answers
 
 
 def _refusal(spec: str, text: str) -> Refused:
     """rpm's message, with the line where it names one."""
-    message = text.replace(f"{_TREE}/", "").removesuffix("can't parse specfile").strip()
+    message = _STAGED.sub("", text).removesuffix("can't parse specfile").strip()
     line = _LINE.search(message)
     return Refused(
         "rpm cannot read this spec",
@@ -186,15 +233,3 @@ def _refusal(spec: str, text: str) -> Refused:
         expected="a spec that is read in seconds, without network, writing or waiting",
         hint=f"see what rpm sees: rpmspec -P {spec}",
     )
-
-
-def _too_large(spec: str) -> Refused:
-    return Refused("this spec is too large", where=spec, expected=f"at most {_LIMIT_SPEC_BYTES >> 20} MiB")
-
-
-def _write(place: Path, text: str) -> None:
-    """Whole or not at all: a reader never sees half of it, and two writers write the same."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=place.parent, delete=False) as file:
-        file.write(text)
-    Path(file.name).replace(place)

@@ -1,8 +1,11 @@
-"""Runs inside the sealed container: rpm reads specs, one process each, and their facts leave as lines of JSON.
+"""Runs inside the sealed place: rpm reads specs, one process each, and their facts leave as lines of JSON.
 
-Standard library and rpm's own bindings only; never imported by Slipway. The request is a JSON file (the first
-argument): `tree`, `specs`, `macro_files`, `defines`, `arch`, `seconds` and `megabytes` for one spec. Each line of the
-answer is `{"spec", "facts"}` or `{"spec", "error"}`; a line without a spec is about the request itself.
+Standard library and rpm's own bindings only; never imported by Slipway. The request is a JSON file that $REQUEST
+names: `tree` (a folder that cannot be listed), `macros` (the folder in it of the tree's macro files), `macro_files`,
+`defines`, `arch`, `specs` (path -> the folder in `tree`, of an unguessable name, that holds its folder and nothing
+else), `seconds`, `megabytes` and `processes` for one spec. Each line of the answer is `{"spec", "facts"}` or
+`{"spec", "error"}`; a line without a spec is about the request itself. It runs as process 1 of its namespace, which
+no child can end.
 """
 
 from __future__ import annotations
@@ -19,29 +22,34 @@ import sys
 import time
 from typing import Any
 
-import rpm  # type: ignore[import-not-found]  # the distribution's, inside the container
+import rpm  # type: ignore[import-not-found]  # the distribution's, inside the sealed place
 
 LIMIT_ANSWER_BYTES = 16 << 20
 PR_SET_DUMPABLE = 4
+POLL_SECONDS = 0.05
+PAGE = resource.getpagesize()
+# How many processors this machine has is no fact about a spec.
+FIXED = {"_smp_build_ncpus": "1", "_smp_mflags": "-j1"}
 
 
 def main() -> None:
     """Read the request, load the macros once, and answer for each spec."""
-    with open(sys.argv[1]) as file:  # noqa: PTH123 - this program stands alone
-        request = json.load(file)
-    # What a spec's %(...) starts is of the same user: it must not reach into us and forge the answer of another.
+    # What a spec's %(...) starts is of the same user: it must not read our memory, our environment and the names in
+    # them, or reach into us and forge the answer of another.
     ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0)
-    os.chdir(request["tree"])
+    with open(os.getenv("REQUEST", "")) as file:  # noqa: PTH123 - this program stands alone
+        request = json.load(file)
+    os.unsetenv("REQUEST")
     rpm.reloadConfig(request["arch"])
     for path in request["macro_files"]:
         try:
-            rpm.expandMacro(f"%{{load:{request['tree']}/{path}}}")
+            rpm.expandMacro(f"%{{load:{request['tree']}/{request['macros']}/{path}}}")
         except rpm.error as error:
             _answer({"error": f"{path}: {error}"})
             return
-    for name, value in request["defines"].items():
+    for name, value in {**FIXED, **request["defines"]}.items():
         rpm.addMacro(name, value)
-    for spec in request["specs"]:
+    for spec in list(request["specs"]):
         _answer({"spec": spec, **_in_a_child(spec, request)})
 
 
@@ -54,40 +62,45 @@ def _in_a_child(spec: str, request: dict[str, Any]) -> dict[str, Any]:
     """A process of its own for each spec: its %global, its loops, its crash and its shell escapes end with it."""
     facts_out, facts_in = os.pipe()
     errors_out, errors_in = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.setsid()
+    if os.fork() == 0:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what a spec prints is no answer
         os.dup2(errors_in, 2)
-        _limit(request["seconds"], request["megabytes"])
-        _parse_and_leave(spec, request["tree"], facts_in)
+        _limit(request)
+        _parse_and_leave(spec, f"{request['tree']}/{request['specs'][spec]}", facts_in)
     os.close(facts_in)
     os.close(errors_in)
-    written, in_time = _read(facts_out, errors_out, time.monotonic() + request["seconds"])
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    if not in_time:
-        return {"error": f"not parsed after {request['seconds']} seconds, or too much output"}
+    written, trouble = _read(facts_out, errors_out, request)
+    _end_all()
+    if trouble:
+        return {"error": trouble}
     if not written[facts_out]:
         text = written[errors_out].decode("utf-8", "replace").strip()
         return {"error": text or "rpm ended without a word: out of memory or time"}
-    return {"facts": json.loads(written[facts_out])}
+    return {"facts": written[facts_out].decode()}
 
 
-def _read(facts: int, errors: int, deadline: float) -> tuple[dict[int, bytes], bool]:
-    """What comes out of both pipes until the facts end, and whether that was in time and not too much."""
+def _end_all() -> None:
+    """Whatever a spec has started, in whatever process group: we are alone with it in our process namespace."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(-1, signal.SIGKILL)
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.waitpid(-1, 0)
+
+
+def _read(facts: int, errors: int, request: dict[str, Any]) -> tuple[dict[int, bytes], str]:
+    """What comes out of both pipes until the facts end, and what was exceeded meanwhile, if anything."""
     written = {facts: b"", errors: b""}
     open_pipes = {facts, errors}
-    while facts in open_pipes:
-        ready, _, _ = select.select(open_pipes, [], [], max(0.0, deadline - time.monotonic()))
+    trouble, deadline = "", time.monotonic() + request["seconds"]
+    while facts in open_pipes and not trouble:
+        ready, _, _ = select.select(open_pipes, [], [], POLL_SECONDS)
         for pipe in ready:
             chunk = os.read(pipe, 1 << 16)
             written[pipe] += chunk
             if not chunk:
                 open_pipes.remove(pipe)
-        if not ready or sum(map(len, written.values())) > LIMIT_ANSWER_BYTES:
-            break
+        trouble = _exceeded(written, deadline, request, idle=not ready)
     while errors in open_pipes and select.select([errors], [], [], 0)[0]:
         chunk = os.read(errors, 1 << 16)
         written[errors] += chunk
@@ -95,20 +108,45 @@ def _read(facts: int, errors: int, deadline: float) -> tuple[dict[int, bytes], b
             break
     os.close(facts)
     os.close(errors)
-    return written, facts not in open_pipes
+    return written, trouble
 
 
-def _limit(seconds: int, megabytes: int) -> None:
+def _exceeded(written: dict[int, bytes], deadline: float, request: dict[str, Any], *, idle: bool) -> str:
+    """Which limit a spec is beyond, in words; empty when it is within all of them."""
+    if sum(map(len, written.values())) > LIMIT_ANSWER_BYTES:
+        return f"too much output: more than {LIMIT_ANSWER_BYTES >> 20} MB"
+    if time.monotonic() > deadline:
+        return f"not parsed after {request['seconds']} seconds"
+    return _crowded(request) if idle else ""
+
+
+def _crowded(request: dict[str, Any]) -> str:
+    """Whether what a spec started is too much together; the limits that the kernel keeps are for each process."""
+    pids = [name for name in os.listdir("/proc") if name.isdigit() and name != "1"]  # noqa: PTH208 - as above
+    if len(pids) > request["processes"]:
+        return f"more than {request['processes']} processes"
+    pages = 0
+    for pid in pids:
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/statm") as file:  # noqa: PTH123 - as above
+            pages += int(file.read().split()[1])
+    return f"more than {request['megabytes']} MB of memory" if pages * PAGE > request["megabytes"] << 20 else ""
+
+
+def _limit(request: dict[str, Any]) -> None:
+    seconds, size = request["seconds"], request["megabytes"] << 20
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
-    resource.setrlimit(resource.RLIMIT_AS, (megabytes << 20, megabytes << 20))
+    resource.setrlimit(resource.RLIMIT_AS, (size, size))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if request["user_is_ours"]:  # the kernel counts the processes of a user, wherever they run
+        resource.setrlimit(resource.RLIMIT_NPROC, (4 * request["processes"], 4 * request["processes"]))
 
 
 def _parse_and_leave(spec: str, tree: str, out: int) -> None:
     code = 1
+    stable = tree.rpartition("/")[0]
     try:
-        facts = json.dumps(_facts(spec, tree)).encode()
+        facts = json.dumps(_facts(spec, tree)).replace(tree, stable).encode()
         while facts:
             facts = facts[os.write(out, facts) :]
         code = 0
@@ -121,6 +159,7 @@ def _parse_and_leave(spec: str, tree: str, out: int) -> None:
 def _facts(spec: str, tree: str) -> dict[str, Any]:
     """The facts of one spec in the shape that release/source/specs.py reads."""
     folder = os.path.dirname(f"{tree}/{spec}")  # noqa: PTH120 - this program stands alone
+    os.chdir(folder)
     rpm.addMacro("_sourcedir", folder)
     rpm.addMacro("_specdir", folder)
     parsed = rpm.spec(f"{tree}/{spec}")

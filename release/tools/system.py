@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 
+RPM_BINDINGS = "/usr/lib/python3/dist-packages/rpm/__init__.py"  # a file: what has no program is found by one
 # program -> Debian package that holds it, with what Slipway uses it for
 PROGRAMS: dict[str, tuple[str, str]] = {
     "git": ("git", "the distribution's repository"),
@@ -24,13 +25,19 @@ PROGRAMS: dict[str, tuple[str, str]] = {
     "dpkg-deb": ("dpkg", "importing the toolchain (stage 0)"),
     "apt-get": ("apt", "importing the toolchain (stage 0)"),
     "dpkg-source": ("dpkg-dev", "upstream sources from the system's source packages"),
+    "bwrap": ("bubblewrap", "reading specs where there is no container engine"),
+    RPM_BINDINGS: ("python3-rpm", "reading specs where there is no container engine"),
 }
 
 
 def missing_programs() -> tuple[str, ...]:
     """Programs that are not on PATH (system folders included, which a plain user's PATH may lack)."""
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])
-    return tuple(program for program in PROGRAMS if not shutil.which(program, path=path))
+    return tuple(each for each in PROGRAMS if not (shutil.which(each, path=path) or _is_file(each)))
+
+
+def _is_file(path: str) -> bool:
+    return path.startswith("/") and os.path.isfile(path)  # noqa: PTH113 - pathlib is not needed here otherwise
 
 
 def install_commands(programs: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:

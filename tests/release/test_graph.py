@@ -31,7 +31,7 @@ def package(name: str, *build_requires: str, binaries: Iterable[BinaryPackage] |
         evr="1-1",
         spec=f"SPECS/{name}/{name}.spec",
         folder=f"SPECS/{name}",
-        tree_id=f"tree-{name}",
+        content=f"tree-{name}",
         sources=(),
         patches=(),
         build_requires=build_requires,

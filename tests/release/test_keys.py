@@ -44,7 +44,7 @@ def test_does_not_look_at_what_the_tree_id_covers_or_at_where_a_source_comes_fro
 @pytest.mark.parametrize(
     "changed",
     [
-        {"package": dataclasses.replace(PACKAGE, tree_id="other")},
+        {"package": dataclasses.replace(PACKAGE, content="other")},
         {"package": dataclasses.replace(PACKAGE, spec="SPECS/x/y.spec")},
         {"package": dataclasses.replace(PACKAGE, sources=())},
         {"package": dataclasses.replace(PACKAGE, sources=(dataclasses.replace(SOURCE, sha256="cd" * 32),))},
@@ -88,7 +88,7 @@ def test_explains_nothing_where_nothing_differs() -> None:
 
 
 def test_explains_each_difference_in_plain_words() -> None:
-    other = dataclasses.replace(PACKAGE, tree_id="f" * 40, sources=(dataclasses.replace(SOURCE, sha256="cd" * 32),))
+    other = dataclasses.replace(PACKAGE, content="f" * 40, sources=(dataclasses.replace(SOURCE, sha256="cd" * 32),))
     changed = {**ARGUMENTS, "package": other, "macros_digest": B, "inputs": {"lib": B, "new": A}}
     assert explain(key_inputs(**ARGUMENTS), key_inputs(**changed)) == (
         "the spec folder changed: tree-x -> ffffffffffff",

@@ -19,12 +19,12 @@ TREE = (BASE, LIB, TOOL, OTHER)
 
 
 def state(*packages: Package, macros: str = "m", toolchain: str = "t", **images: str) -> TreeState:
-    folders = {each.folder: each.tree_id for each in packages}
+    folders = {each.folder: each.content for each in packages}
     return TreeState(folders=folders, macros=macros, toolchain=toolchain, images=images)
 
 
 def edited(one: Package, **changed: Any) -> Package:
-    return dataclasses.replace(one, **{"tree_id": f"{one.tree_id}-2", **changed})
+    return dataclasses.replace(one, **{"content": f"{one.content}-2", **changed})
 
 
 def planned(

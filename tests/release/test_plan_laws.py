@@ -34,7 +34,7 @@ def trees(draw: st.DrawFn) -> tuple[Package, ...]:
 
 
 def _with_content(one: Package, content: str) -> Package:
-    return dataclasses.replace(one, tree_id=content)
+    return dataclasses.replace(one, content=content)
 
 
 def graph_of(tree: tuple[Package, ...]) -> Graph:
@@ -42,7 +42,7 @@ def graph_of(tree: tuple[Package, ...]) -> Graph:
 
 
 def state(tree: tuple[Package, ...]) -> TreeState:
-    return TreeState(folders={each.folder: each.tree_id for each in tree}, macros="m", toolchain="t")
+    return TreeState(folders={each.folder: each.content for each in tree}, macros="m", toolchain="t")
 
 
 def keys(graph: Graph) -> dict[str, str]:

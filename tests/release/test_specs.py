@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from release.errors import Misconfigured, Refused
-from release.source.specs import Package, Source, package_from_facts, parse_signatures, signatures_path
+from release.source.facts import package_from_facts, package_from_record, package_to_record
+from release.source.specs import Package, Source, parse_signatures, signatures_path
 
 HASH = "ab" * 32
 FACTS: dict[str, Any] = {
@@ -39,22 +40,26 @@ FACTS: dict[str, Any] = {
         },
     ],
 }
+BESIDE = ("zlib.spec", "zlib.signatures.json", "local.conf", "fix.patch", "README", "other.spec")
 PINNED = {"zlib-1.3.tar.gz": HASH, "other-1.tar.gz": HASH}
 
 
-def package(changed: Mapping[str, Any] | None = None, signatures: Mapping[str, str] = PINNED) -> Package:
+def package(
+    changed: Mapping[str, Any] | None = None,
+    signatures: Mapping[str, str] = PINNED,
+    files: Mapping[str, Mapping[str, str]] | None = None,
+) -> Package:
     return package_from_facts(
         json.dumps({**FACTS, **(changed or {})}),
         spec="SPECS/zlib/zlib.spec",
-        tree_id="t1",
-        files={"zlib.spec", "zlib.signatures.json", "local.conf", "fix.patch"},
+        files=files or {name: {name: f"id of {name}"} for name in BESIDE},
         signatures=signatures,
     )
 
 
 def test_converts_facts_into_a_package() -> None:
     read = package()
-    assert (read.name, read.evr, read.folder, read.tree_id) == ("zlib", "1:1.3-2.sk1", "SPECS/zlib", "t1")
+    assert (read.name, read.evr, read.folder) == ("zlib", "1:1.3-2.sk1", "SPECS/zlib")
     assert (read.summary, read.license, read.url) == ("Compression", "Zlib", "https://zlib.example")
     assert read.build_requires == ("gcc", "make >= 4")
     assert [binary.name for binary in read.binaries] == ["zlib", "zlib-devel"]
@@ -73,6 +78,31 @@ def test_names_a_source_by_what_follows_the_last_slash() -> None:
     assert third == Source(file="local.conf", url=None, sha256=None, local=True)
     assert first.digest == f"sha256:{HASH}"
     assert third.digest is None
+
+
+def test_a_build_sees_the_spec_and_its_local_sources_and_nothing_else() -> None:
+    assert package().files == ("SPECS/zlib/fix.patch", "SPECS/zlib/local.conf", "SPECS/zlib/zlib.spec")
+    ids = {name: {name: f"id of {name}"} for name in BESIDE}
+    for name in BESIDE:
+        changed = package(files={**ids, name: {name: "other"}}).content != package().content
+        assert changed is (name in ("zlib.spec", "local.conf", "fix.patch")), name
+
+
+def test_what_a_link_leads_to_is_seen_too() -> None:
+    ids = {name: {name: f"id of {name}"} for name in BESIDE}
+    linked = package(files={**ids, "local.conf": {"local.conf": "link", "sub/real.conf": "1"}})
+    assert "SPECS/zlib/sub/real.conf" in linked.files
+    other = package(files={**ids, "local.conf": {"local.conf": "link", "sub/real.conf": "2"}})
+    assert linked.content != other.content
+
+
+def test_a_record_reads_back_as_the_same_package() -> None:
+    assert package_from_record(package_to_record(package())) == package()
+
+
+def test_refuses_a_spec_that_makes_no_package() -> None:
+    with pytest.raises(Refused, match="makes no package"):
+        package({"binaries": []})
 
 
 def test_pinned_are_the_sources_and_patches_outside_the_tree() -> None:

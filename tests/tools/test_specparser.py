@@ -1,4 +1,4 @@
-"""Specs read by a real rpm in a real container: the facts, what is remembered, and the mistakes of honest people."""
+"""Specs read by a real rpm in real sealed places: the facts, what is remembered, and the mistakes of honest people."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from release.errors import Broken, Misconfigured, Refused
+from release.errors import Broken, Refused
+from release.tools.containers import Containers
+from release.tools.places import InContainer
 from release.tools.specparser import Parsed
-from tests.tools.spec_tree import SPEC, Tree, containers, image, root_tar, tree
+from tests.tools.spec_tree import SPEC, Counting, Tree, containers, image, place, root_tar, tree
 
-__all__ = ["containers", "image", "root_tar", "tree"]  # fixtures
+__all__ = ["containers", "image", "place", "root_tar", "tree"]  # fixtures
 pytestmark = pytest.mark.integration
 MORE = """\
 Epoch: 1
@@ -42,40 +44,54 @@ None.
 """
 
 
+PINS = ("one-1.3.tar.gz", "other-1.3.tar.gz", "first.patch")
+
+
+def full(tree: Tree, name: str = "one") -> str:
+    """A spec that says everything, with its local files and pins."""
+    for file in ("local.conf", "second.patch"):
+        tree.write(f"SPECS/{name}/{file}", "x")
+    tree.pin(name, *(each.replace("one-", f"{name}-") for each in PINS))
+    return tree.add(name, MORE)
+
+
 async def test_reads_what_a_spec_says(tree: Tree) -> None:
-    facts = await tree.facts(tree.add("one", MORE))
-    assert (facts["name"], facts["evr"]) == ("one", "1:1.3-2.sk1")
-    assert (facts["summary"], facts["license"], facts["url"]) == ("One", "MIT", "https://one.example")
-    assert facts["description"] == "Some words."
-    assert facts["sources"] == [
-        "https://one.example/one-1.3.tar.gz", "https://one.example/v1.tar.gz#/other-1.3.tar.gz", "local.conf",
-    ]  # fmt: skip
-    assert facts["patches"] == ["https://one.example/first.patch", "second.patch"]
-    assert facts["build_requires"] == ["(clang or gcc)", "gcc", "make >= 4"]
-    assert facts["lines"] == {"gcc": 13, "make >= 4": 13, "(clang or gcc)": 14}
+    read = await tree.package(full(tree))
+    assert (read.name, read.evr) == ("one", "1:1.3-2.sk1")
+    assert (read.summary, read.license, read.url) == ("One", "MIT", "https://one.example")
+    assert read.description == "Some words."
+    assert [(each.file, each.url) for each in read.sources] == [
+        ("one-1.3.tar.gz", "https://one.example/one-1.3.tar.gz"),
+        ("other-1.3.tar.gz", "https://one.example/v1.tar.gz"),
+        ("local.conf", None),
+    ]
+    assert [each.file for each in read.patches] == ["first.patch", "second.patch"]
+    assert read.files == ("SPECS/one/local.conf", "SPECS/one/one.spec", "SPECS/one/second.patch")
+    assert read.build_requires == ("(clang or gcc)", "gcc", "make >= 4")
+    assert read.lines == {"gcc": 13, "make >= 4": 13, "(clang or gcc)": 14}
 
 
 async def test_dates_a_spec_by_its_newest_changelog_entry(tree: Tree) -> None:
     log = "* Fri Jan 02 2026 A <a@one.example> - 2\n- b\n\n* Thu Jan 01 2026 A <a@one.example> - 1\n- a\n"
     dated = tree.add("one", text=f"{SPEC.format(name='one', more='')}%changelog\n{log}")
-    assert (await tree.facts(dated))["changed"] == 1767355200  # noon, as rpm reads a date
-    assert (await tree.facts(tree.add("two")))["changed"] == 0
+    assert (await tree.package(dated)).epoch == 1767355200 - 36 * 3600  # rpm reads a date as noon
+    assert (await tree.package(tree.add("two"))).epoch == 315532800
 
 
 async def test_reads_the_binary_packages_that_have_files(tree: Tree) -> None:
-    one, devel = (await tree.facts(tree.add("one", MORE)))["binaries"]
-    assert (one["name"], one["evr"]) == ("one", "1:1.3-2.sk1")
-    assert one["provides"] == ["one = 1:1.3-2.sk1", "one(x86-64) = 1:1.3-2.sk1", "uno = 1.3"]
-    assert one["requires"] == ["base(x86-64) >= 1.3"]
-    assert one["files"] == ["/usr/bin/one"]
-    assert devel["requires"] == ["one(x86-64) = 1:1.3-2.sk1"]
-    assert devel["files"] == ["/usr/lib64/pkgconfig/one.pc"]
+    one, devel = (await tree.package(full(tree))).binaries
+    assert (one.name, one.evr) == ("one", "1:1.3-2.sk1")
+    assert one.provides == ("one = 1:1.3-2.sk1", "one(x86-64) = 1:1.3-2.sk1", "uno = 1.3")
+    assert one.requires == ("base(x86-64) >= 1.3",)
+    assert one.files == ("/usr/bin/one",)
+    assert devel.requires == ("one(x86-64) = 1:1.3-2.sk1",)
+    assert devel.files == ("/usr/lib64/pkgconfig/one.pc",)
 
 
 async def test_reads_for_the_architecture_it_is_asked_for(tree: Tree) -> None:
     path = tree.add("one", "%ifarch aarch64\nBuildRequires: only-arm\n%endif")
-    assert (await tree.facts(path, arch="aarch64"))["build_requires"] == ["only-arm"]
-    assert (await tree.facts(path, arch="x86_64"))["build_requires"] == []
+    assert (await tree.package(path, arch="aarch64")).build_requires == ("only-arm",)
+    assert (await tree.package(path, arch="x86_64")).build_requires == ()
 
 
 async def test_macro_files_come_after_rpms_own_and_definitions_after_them(tree: Tree) -> None:
@@ -83,31 +99,31 @@ async def test_macro_files_come_after_rpms_own_and_definitions_after_them(tree: 
     (tree.folder / "macros/one").write_text("%_bindir /own/bin\n%flavour sour\n%dist .file\n")
     (tree.folder / "macros/two").write_text("%flavour sweet\n")
     tree.macro_files = ("macros/one", "macros/two")
-    facts = await tree.facts(tree.add("one", "Requires: taste(%{flavour}), %{_bindir}/x"))
-    assert facts["binaries"][0]["requires"] == ["/own/bin/x", "taste(sweet)"]
-    assert facts["evr"] == "1.3-2.sk1"
+    path = tree.add("one", "Requires: taste(%{flavour}), %{_bindir}/x")
+    assert await tree.requires(path) == ("/own/bin/x", "taste(sweet)")
+    assert (await tree.package(path)).evr == "1.3-2.sk1"
 
 
 async def test_a_spec_may_read_the_other_files_of_its_folder(tree: Tree) -> None:
     path = tree.add("one", "Source7: more.inc\n%include %{SOURCE7}")
     (tree.folder / "SPECS/one/more.inc").write_text("BuildRequires: included\n")
-    assert (await tree.facts(path))["build_requires"] == ["included"]
+    assert (await tree.package(path)).build_requires == ("included",)
 
 
 async def test_tells_the_specs_of_one_folder_apart(tree: Tree) -> None:
     path = tree.add("one")
     other = "SPECS/one/other.spec"
     (tree.folder / other).write_text(SPEC.format(name="other", more=""))
-    tree.specs[other] = tree.specs[path]
+    tree.specs.append(other)
     for _ in range(2):
-        assert (await tree.facts(path))["name"] == "one"
-        assert (await tree.facts(other))["name"] == "other"
+        assert (await tree.package(path)).name == "one"
+        assert (await tree.package(other)).name == "other"
 
 
 async def test_what_one_spec_defines_is_unknown_to_the_next(tree: Tree) -> None:
     tree.add("aaa", "%global leaked yes")
     path = tree.add("bbb", "Requires: leaked-%{?leaked}%{!?leaked:no}")
-    assert (await tree.facts(path))["binaries"][0]["requires"] == ["leaked-no"]
+    assert await tree.requires(path) == ("leaked-no",)
 
 
 async def test_bytes_that_are_no_utf_8_are_refused_in_rpms_own_words(tree: Tree) -> None:
@@ -120,7 +136,7 @@ async def test_a_broken_spec_is_named_with_its_line_and_stops_nobody(tree: Tree)
     tree.add("worse", "%if 1")
     tree.add("good")
     parsed = await tree.parse()
-    assert set(parsed.facts) == {"SPECS/good/good.spec"}
+    assert set(parsed.packages) == {"SPECS/good/good.spec"}
     bad, worse = parsed.failures
     assert (bad.where, bad.got) == ("SPECS/bad/bad.spec:7", "error: line 7: Unknown tag: Lycense: MIT")
     assert bad.hint == "see what rpm sees: rpmspec -P SPECS/bad/bad.spec"
@@ -128,17 +144,12 @@ async def test_a_broken_spec_is_named_with_its_line_and_stops_nobody(tree: Tree)
     assert "Unclosed %if" in worse.got
 
 
-async def test_a_spec_that_is_not_there_is_a_failure_like_any_other(tree: Tree) -> None:
-    tree.specs["SPECS/gone/gone.spec"] = "t"
-    assert "No such file" in str(await tree.refusal())
-
-
 async def test_reads_nothing_twice(tree: Tree) -> None:
     for name in ("one", "two"):
         tree.add(name)
     first = await tree.parse()
     assert await tree.parse() == first
-    assert tree.containers.asked == list(tree.specs)
+    assert tree.place.asked == list(tree.specs)
 
 
 async def test_reads_again_only_the_folder_that_changed(tree: Tree) -> None:
@@ -146,52 +157,50 @@ async def test_reads_again_only_the_folder_that_changed(tree: Tree) -> None:
         tree.add(name)
     await tree.parse()
     path = tree.add("two", "BuildRequires: new")
-    assert (await tree.facts(path))["build_requires"] == ["new"]
-    assert tree.containers.asked == [*tree.specs, path]
+    assert (await tree.package(path)).build_requires == ("new",)
+    assert tree.place.asked == [*tree.specs, path]
 
 
 async def test_reads_everything_again_when_a_macro_changes(tree: Tree) -> None:
     (tree.folder / "macros").write_text("%flavour sour\n")
     tree.macro_files = ("macros",)
     path = tree.add("one", "Requires: %{flavour}")
-    assert (await tree.facts(path))["evr"] == "1.3-2.sk1"
+    assert (await tree.package(path)).evr == "1.3-2.sk1"
     tree.macros["dist"] = ".sk2"
-    assert (await tree.facts(path))["evr"] == "1.3-2.sk2"
+    assert (await tree.package(path)).evr == "1.3-2.sk2"
     (tree.folder / "macros").write_text("%flavour sweet\n")
-    assert (await tree.facts(path))["binaries"][0]["requires"] == ["sweet"]
+    assert await tree.requires(path) == ("sweet",)
 
 
 async def test_a_failure_is_not_remembered(tree: Tree) -> None:
     tree.add("bad", "Lycense: MIT")
     await tree.parse()
     await tree.parse()
-    assert tree.containers.asked == ["SPECS/bad/bad.spec"] * 2
+    assert tree.place.asked == ["SPECS/bad/bad.spec"] * 2
 
 
-async def test_an_empty_order_starts_no_container(tree: Tree) -> None:
-    assert await tree.parse() == Parsed(facts={}, failures=())
-    assert tree.containers.asked == []
+async def test_an_empty_order_starts_no_reader(tree: Tree) -> None:
+    assert await tree.parse() == Parsed(packages={}, failed={})
+    assert tree.place.runs == 0
 
 
 async def test_a_macro_file_that_does_not_load_refuses_the_order(tree: Tree) -> None:
     tree.add("one")
-    tree.macro_files = ("SPECS/one",)
-    with pytest.raises(Misconfigured, match="a macro file cannot be read"):
-        await tree.parse()
     tree.macro_files = ("macros",)
     (tree.folder / "macros").write_text("%broken %{lua: error('no')\n%{broken}\n")
     with pytest.raises(Refused, match="the macros of the tree do not load"):
         await tree.parse()
 
 
-async def test_says_what_the_toolchain_lacks(tree: Tree, tmp_path: Path, root_tar: Path) -> None:
+async def test_says_what_the_toolchain_lacks(tmp_path: Path, containers: Containers, root_tar: Path) -> None:
     without = tmp_path / "without.tar"
-    with tarfile.open(root_tar) as full, tarfile.open(without, "w") as out:
-        for member in full:
+    with tarfile.open(root_tar) as whole, tarfile.open(without, "w") as out:
+        for member in whole:
             if "/rpm/__init__.py" not in member.name:
-                out.addfile(member, full.extractfile(member) if member.isreg() else None)
-    tree.image = "slipway-test-without-rpm:1"
-    await tree.containers.import_root(without, tree.image)
+                out.addfile(member, whole.extractfile(member) if member.isreg() else None)
+    image = "slipway-test-without-rpm:1"
+    await containers.import_root(without, image)
+    tree = Tree(tmp_path, Counting(InContainer(containers, image)))
     tree.add("one")
     with pytest.raises(Broken, match="rpm's Python bindings"):
         await tree.parse()
@@ -199,10 +208,10 @@ async def test_says_what_the_toolchain_lacks(tree: Tree, tmp_path: Path, root_ta
 
 async def test_reads_a_hundred_specs_in_seconds(tree: Tree) -> None:
     for number in range(120):
-        tree.add(f"p{number}", MORE)
+        full(tree, f"p{number}")
     began = time.monotonic()
     parsed = await tree.parse()
-    assert len(parsed.facts) == 120
+    assert len(parsed.packages) == 120
     assert time.monotonic() - began < 20
     began = time.monotonic()
     await tree.parse()

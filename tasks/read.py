@@ -1,0 +1,139 @@
+"""Reads a commit: what it holds by content, what the distribution says of itself, every spec as a source package."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from release.errors import Error, Misconfigured
+from release.source.distro import Distro, parse_distro
+from release.source.specs import Package
+from release.source.toolchain import ToolchainLock, parse_lock
+from release.tools.git_files import CommitFiles
+from release.tools.specparser import Parsed, ParseOrder, SpecParser
+
+if TYPE_CHECKING:
+    from release.tools.git import Commit, Repository
+
+DISTRO_FILE = "distro.yaml"
+
+
+class Tree:
+    """A commit. Nothing is checked out: what is needed is read, or staged, out of git.
+
+    A plain class on purpose: Prefect walks through dataclasses that it gets as parameters.
+    """
+
+    def __init__(self, commit: Commit, files: CommitFiles, distro: Distro) -> None:
+        self.commit = commit
+        self.files = files
+        self.distro = distro
+
+    @property
+    def blobs(self) -> Mapping[str, str]:
+        """Path -> git's id of the content, of every file."""
+        return self.files.blobs
+
+    @cached_property
+    def specs(self) -> tuple[str, ...]:
+        """Paths of the specs, sorted."""
+        return tuple(sorted(path for path in self.blobs if self.distro.is_spec(path)))
+
+    @cached_property
+    def macro_files(self) -> tuple[str, ...]:
+        """Paths of the macro files that every spec is read and built with, in the order of loading."""
+        return self.distro.macro_paths(self.blobs)
+
+    @property
+    def macros_digest(self) -> str:
+        """Digest of the macro set."""
+        return self.distro.macros_digest({path: self.files.content(path) for path in self.macro_files})
+
+    @property
+    def lock(self) -> ToolchainLock:
+        """The toolchain that this commit pins; `Misconfigured` when it pins none."""
+        path = self.distro.toolchain.lock
+        if path not in self.blobs:
+            raise Misconfigured(
+                "the toolchain set is not pinned",
+                where=path,
+                hint="slipway init pins it in a new installation; otherwise commit the lock of one",
+            )
+        return parse_lock(self.read(path).decode(), path)
+
+    def read(self, path: str) -> bytes:
+        """A file of the tree; `Misconfigured` where there is none."""
+        return self.files.read(path)
+
+    def stage(self, paths: tuple[str, ...], target: Path) -> None:
+        """Write these files, and no other, to their paths below the folder `target`."""
+        self.files.stage({path: target / path for path in paths})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceTree:
+    """A commit whose specs were read. `failures` say which specs make no package, and why; they stop nobody here."""
+
+    tree: Tree
+    arch: str
+    packages: tuple[Package, ...]
+    failed: Mapping[str, Error]
+
+    @property
+    def failures(self) -> tuple[Error, ...]:
+        """The errors alone; `where` is the spec, or its signatures file, with the line where one is known."""
+        return tuple(self.failed.values())
+
+
+async def open_tree(repository: Repository, commit: str, *, distro: Distro | None = None) -> Tree:
+    """The tree of a commit with its `distro.yaml`, or with the `distro` given."""
+    found, files = await asyncio.gather(
+        asyncio.to_thread(repository.commit, commit), asyncio.to_thread(repository.files, commit)
+    )
+    if distro is None:
+        distro = await asyncio.to_thread(_distro, repository, files)
+    return Tree(found, files, distro)
+
+
+async def read_tree(
+    repository: Repository, commit: str, *, parser: SpecParser, arch: str, distro: Distro | None = None
+) -> SourceTree:
+    """A commit with all its source packages: all that a plan or a graph needs of it, and no more than git and rpm.
+
+    No registry, no toolchain, no network, no settings: a forecast runs where there is nothing but a clone. Specs
+    that cannot be read are in `failed`; `refuse_failures` makes one refusal of them.
+    """
+    return await parse_tree(await open_tree(repository, commit, distro=distro), parser=parser, arch=arch)
+
+
+async def parse_tree(tree: Tree, *, parser: SpecParser, arch: str) -> SourceTree:
+    """Every source package of an open tree; see `read_tree`."""
+    order = ParseOrder(
+        files=tree.files, specs=tree.specs, macro_files=tree.macro_files, macros=tree.distro.macros, arch=arch
+    )
+    parsed: Parsed = await parser.parse(order)
+    return SourceTree(tree=tree, arch=arch, packages=tuple(parsed.packages.values()), failed=parsed.failed)
+
+
+def refuse_failures(source: SourceTree) -> tuple[Package, ...]:
+    """The packages when every spec could be read; otherwise the first refusal, which names the others."""
+    if source.failed:
+        first, *others = source.failures
+        if others:
+            first.hint = f"{first.hint}\n  and {len(others)} more: {', '.join(str(each.where) for each in others[:10])}"
+        raise first
+    return source.packages
+
+
+def _distro(repository: Repository, files: CommitFiles) -> Distro:
+    if DISTRO_FILE not in files.blobs:
+        raise Misconfigured(
+            "the tree has no distro.yaml",
+            where=f"{repository.url} {files.commit[:12]}",
+            hint="see docs/distribution.md",
+        )
+    return parse_distro(files.read(DISTRO_FILE).decode("utf-8", "replace"), DISTRO_FILE)
