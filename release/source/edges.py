@@ -11,6 +11,7 @@ from release.source.components import components
 from release.source.providers import Offer, Providers
 from release.source.specs import Package
 
+Row = Sequence[tuple[str, frozenset[int]]]
 _NOBODY: frozenset[int] = frozenset()
 
 
@@ -26,6 +27,16 @@ class Needer:
     text: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Knot:
+    """Source packages that reach each other (mostly a single one), their level from 0, and whether they are `tied`:
+    there are several, or the single one reaches itself."""
+
+    members: tuple[int, ...]
+    level: int
+    tied: bool
+
+
 class Edges:
     """Requirements and what meets them, each text resolved once. Packages and offers are numbers here.
 
@@ -36,27 +47,33 @@ class Edges:
         self.packages = packages
         self.providers = providers
         self._number = {package.name: number for number, package in enumerate(packages)}
+        self._rows: dict[int, Row] = {}
         self._resolved: dict[str, tuple[frozenset[int] | None, bool]] = {}
 
     @cached_property
-    def build(self) -> Sequence[Sequence[tuple[str, frozenset[int]]]]:
+    def build(self) -> Sequence[Row]:
         """For each source package its BuildRequires with the offers that meet each; none for what nothing meets."""
-        return [
-            [(text, self.build_offers(package, text)[0] or _NOBODY) for text in package.build_requires]
-            for package in self.packages
-        ]
+        return [self.build_row(number) for number in range(len(self.packages))]
 
     @cached_property
-    def runtime(self) -> Sequence[Sequence[tuple[str, frozenset[int]]]]:
+    def runtime(self) -> Sequence[Row]:
         """For each offer its Requires with the offers that meet each, without those that only rpmbuild can resolve."""
-        return [
-            [
-                (text, found)
-                for text in (offer.binary.requires if offer.source is not None else ())
-                if (found := self.resolve(text)[0])
-            ]
-            for offer in self.providers.offers
-        ]
+        return [self.runtime_row(position) for position in range(len(self.providers.offers))]
+
+    def build_row(self, number: int) -> Row:
+        """The row of `build` of one source package."""
+        package = self.packages[number]
+        return [(text, self.build_offers(package, text)[0] or _NOBODY) for text in package.build_requires]
+
+    def runtime_row(self, position: int) -> Row:
+        """The row of `runtime` of one offer; a walk through a few of them need not make them all."""
+        known = self._rows.get(position)
+        if known is None:
+            offer = self.providers.offers[position]
+            texts = offer.binary.requires if offer.source is not None else ()
+            known = [(text, found) for text in texts if (found := self.resolve(text)[0])]
+            self._rows[position] = known
+        return known
 
     def resolve(self, text: str) -> tuple[frozenset[int] | None, bool]:
         """The offers for a run-time requirement, or None; and whether that is a guess by a naming convention."""
@@ -96,6 +113,11 @@ class Edges:
         name = self.providers.offers[position].source
         return None if name is None else self._number[name]
 
+    def maker_and_name(self, position: int) -> tuple[str | None, str]:
+        """The source package of an offer and the name of its binary package: what it is in any tree."""
+        offer = self.providers.offers[position]
+        return offer.source, offer.binary.name
+
     @cached_property
     def needers(self) -> Sequence[Sequence[Needer]]:
         """For each offer who needs it: the edges read backwards."""
@@ -112,7 +134,7 @@ class Edges:
         found = set(positions)
         waiting = list(found)
         while waiting:
-            for _, offers in self.runtime[waiting.pop()]:
+            for _, offers in self.runtime_row(waiting.pop()):
                 new = offers - found
                 found |= new
                 waiting += new
@@ -120,17 +142,17 @@ class Edges:
 
     def build_root(self, number: int) -> set[int]:
         """Every offer that may be installed when a source package is built."""
-        return self.closure(position for _, offers in self.build[number] for position in offers)
+        return self.closure(position for _, offers in self.build_row(number) for position in offers)
 
     @cached_property
-    def knots(self) -> Sequence[tuple[tuple[int, ...], int]]:
-        """Source packages that reach each other, needed ones first, each knot with its level (from 0).
+    def knots(self) -> Sequence[Knot]:
+        """All source packages, in knots of those that reach each other, needed ones first.
 
         Found in one graph of source packages and offers, without a closure: a source package points to the offers
         that it needs, an offer to those that it requires and to its source package.
         """
         level: dict[int, int] = {}
-        found: list[tuple[tuple[int, ...], int]] = []
+        found: list[Knot] = []
         successors = self._successors
         for component in components(successors):
             sources = tuple(each for each in component if each < len(self.packages))
@@ -138,7 +160,7 @@ class Edges:
             for node in component:
                 level[node] = below + bool(sources)
             if sources:
-                found.append((sources, below + 1))
+                found.append(Knot(members=sources, level=below + 1, tied=len(component) > 1))
         return found
 
     @cached_property

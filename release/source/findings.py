@@ -24,6 +24,11 @@ class Finding:
     name: str
     makers: tuple[str, ...]
 
+    @property
+    def subject(self) -> tuple[str, ...]:
+        """What it is about, whatever the versions are: kind, name, and the source packages."""
+        return (self.kind, self.name, *(each.partition(":")[0] for each in self.makers))
+
     def __str__(self) -> str:
         consequence = "the newest that fits is used" if self.kind is Twice.BINARY else "both cannot be installed"
         return f"the {self.kind} {self.name} is made by {' and by '.join(self.makers)}: {consequence}"

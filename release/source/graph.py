@@ -9,7 +9,7 @@ from functools import cached_property
 from types import MappingProxyType
 
 from release.source.completions import completed
-from release.source.edges import Edges, offers_of
+from release.source.edges import Edges, Knot, offers_of
 from release.source.findings import Finding, findings
 from release.source.identities import identified
 from release.source.providers import Offer, Providers
@@ -20,7 +20,7 @@ from release.source.unresolved import Unresolved, refuse_knots, refuse_unresolve
 _NOTHING: Mapping[str, Iterable[BinaryPackage]] = MappingProxyType({})
 _TRIED = 20
 
-Knot = tuple[str, ...]
+Names = tuple[str, ...]
 
 
 class Graph:
@@ -80,6 +80,10 @@ class Graph:
         """What two source packages of the tree both make: binary packages of one name, and files of one path."""
         return findings(self.edges.providers)
 
+    def whole(self, package: str) -> Package:
+        """A package with all that is known of its binaries: what its spec declares and what was published."""
+        return self.edges.packages[self._number[package]]
+
     def build_inputs(self, package: str) -> frozenset[str]:
         """The source packages in the tree that are installed, in whole or part, when `package` is built."""
         return frozenset(self._names[each] for each in self._inputs[self._number[package]])
@@ -110,25 +114,24 @@ class Graph:
         `direct` only those that have one of them in their build root."""
         return reach(self.edges, (self._number[each] for each in packages), direct=direct)
 
-    def levels(self) -> tuple[tuple[Knot, ...], ...]:
+    def levels(self) -> tuple[tuple[Names, ...], ...]:
         """Each level a tuple of knots: packages that need each other, which mostly is a single one.
 
         A knot stands after all that its packages need besides themselves. Names in a knot are sorted, as are knots.
         """
-        found: dict[int, list[Knot]] = {}
-        for numbers, level in self.edges.knots:
-            found.setdefault(level, []).append(tuple(sorted(self._names[each] for each in numbers)))
+        found: dict[int, list[Names]] = {}
+        for knot in self.edges.knots:
+            found.setdefault(knot.level, []).append(self._sorted(knot))
         return tuple(tuple(sorted(found[level])) for level in sorted(found))
 
     def order(self) -> tuple[tuple[str, ...], ...]:
         """The levels as plain names: each package stands after all its inputs, but for those of its own knot."""
         return tuple(tuple(sorted(name for knot in level for name in knot)) for level in self.levels())
 
-    def knots(self) -> tuple[Knot, ...]:
+    def knots(self) -> tuple[Names, ...]:
         """The packages that cannot be built in any order: those that need each other, and those that need
         themselves, because nothing else in the tree or the toolchain set has what they need."""
-        found = (knot for level in self.levels() for knot in level if len(knot) > 1 or self._needs_itself(knot[0]))
-        return tuple(sorted(found))
+        return tuple(sorted(self._sorted(knot) for knot in self.edges.knots if knot.tied))
 
     @cached_property
     def cycles(self) -> tuple[tuple[str, ...], ...]:
@@ -140,7 +143,7 @@ class Graph:
         when what it requires requires the other. None when it has not."""
         waiting: deque[tuple[int, tuple[str, ...]]] = deque()
         seen: set[int] = set()
-        row: Iterable[tuple[str, frozenset[int]]] = self.edges.build[self._number[package]]
+        row = self.edges.build_row(self._number[package])
         path: tuple[str, ...] = ()
         while True:
             for text, offers in row:
@@ -152,7 +155,7 @@ class Graph:
             position, path = waiting.popleft()
             if self.edges.providers.offers[position].source == on:
                 return " -> ".join(path)
-            row = self.edges.runtime[position]
+            row = self.edges.runtime_row(position)
 
     def check(self) -> None:
         """`Refused` for BuildRequires that nothing meets, and for packages that need each other: for those who
@@ -171,11 +174,10 @@ class Graph:
         offers = self.edges.providers.offers
         return frozenset(offers[each].binary.name for each in positions if offers[each].source is not None)
 
-    def _needs_itself(self, name: str) -> bool:
-        number = self._number[name]
-        return any(self.edges.source(each) == number for each in self.edges.build_root(number))
+    def _sorted(self, knot: Knot) -> Names:
+        return tuple(sorted(self._names[each] for each in knot.members))
 
-    def _shortest_cycle(self, knot: Knot) -> tuple[str, ...]:
+    def _shortest_cycle(self, knot: Names) -> tuple[str, ...]:
         """By breadth first search inside the knot from each of its first members: knots can be large."""
         members = {self._number[name] for name in knot}
         found = (self._way_back(self._number[name], members) for name in knot[:_TRIED])

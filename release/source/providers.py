@@ -80,7 +80,7 @@ class Providers:
         only what neither the rest of the tree nor the toolchain set has.
         """
         if isinstance(wanted, Capability) or wanted.operator in (Operator.WITH, Operator.WITHOUT):
-            return self._preferred(self._matches(wanted), besides)
+            return self._preferred(self.matches(wanted), besides)
         answers = [self.resolve(each, besides=besides) for each in wanted.operands]
         if wanted.operator in (Operator.IF, Operator.UNLESS):
             answers = _conditional(*answers, unless=wanted.operator is Operator.UNLESS)
@@ -105,10 +105,10 @@ class Providers:
                 return self._preferred(likely, None) or frozenset()
         return frozenset()
 
-    def _matches(self, wanted: Dependency) -> frozenset[int]:
+    def matches(self, wanted: Dependency) -> frozenset[int]:
         """Every offer that satisfies a dependency all by itself, whoever made it."""
         if isinstance(wanted, Rich):
-            first, *others = [self._matches(each) for each in wanted.operands]
+            first, *others = [self.matches(each) for each in wanted.operands]
             match wanted.operator:
                 case Operator.WITHOUT:
                     return first.difference(*others)

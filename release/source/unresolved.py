@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from release.documents import close_match
 from release.errors import Refused
 from release.source.capabilities import capabilities_in, parse
 from release.source.specs import Package
@@ -56,6 +55,8 @@ def refuse_knots(
 
 
 def _describe(each: Unresolved, names: Iterable[str]) -> str:
+    from release.documents import close_match  # with it comes what validates documents: 0.1 s that few need
+
     wanted = [capability.name for capability in capabilities_in(parse(each.requirement))]
     close = [close_match(name, names, cutoff=0.8) for name in wanted]
     guesses = [name for name in close if name and name not in wanted]

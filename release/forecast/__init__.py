@@ -1,0 +1,1 @@
+"""What a change will mean, known before anything is built: compared, estimated, said and drawn."""

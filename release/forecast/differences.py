@@ -1,0 +1,208 @@
+"""What differs between two trees for each package: its own content, and what its build root may hold."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from release.errors import Error
+from release.source.capabilities import capabilities_in, parse
+from release.source.graph import Graph
+from release.source.specs import BinaryPackage, Package
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageFacts:
+    """What decides an image besides its packages: an id of its whole definition, and the names that it lists.
+
+    `problem` says why the definition could not be read; its packages are not known then.
+    """
+
+    definition: str
+    packages: tuple[str, ...] = ()
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreeFacts:
+    """All that a forecast knows of a commit.
+
+    `macros` is the digest of the macros that count for every package, `toolchain` that of the toolchain set. `failed`
+    maps the specs that make no package to their errors. `blobs` maps every path to an id of its content, for naming
+    the files that changed; without it they are not named.
+    """
+
+    packages: tuple[Package, ...]
+    macros: str = ""
+    toolchain: str = ""
+    images: Mapping[str, ImageFacts] = field(default_factory=lambda: _NOTHING)
+    failed: Mapping[str, Error] = field(default_factory=lambda: _NOTHING)
+    blobs: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+
+
+def own_changes(
+    before: Mapping[str, Package], after: Mapping[str, Package], old: TreeFacts, new: TreeFacts
+) -> dict[str, tuple[str, ...]]:
+    """Why each package of `after` that is another by itself must be built, by identity: plain words."""
+    everything = tuple(
+        reason
+        for reason, differs in (
+            ("a macro that counts for every package changed", old.macros != new.macros),
+            ("the toolchain set changed", old.toolchain != new.toolchain),
+        )
+        if differs
+    )
+    found = {}
+    for name, package in after.items():
+        reasons = (*_own(before.get(name), package, old, new), *everything)
+        if reasons:
+            found[name] = reasons
+    return found
+
+
+def root_changes(before: Graph, after: Graph, changed: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """The packages whose build root may hold other binary packages than before, and which: plain words.
+
+    `changed` are the source packages that differ in any way, are new or gone. Only what asks for a name that one of
+    them provides, or did, is looked at: in most commits that is nothing that resolves to anything else.
+    """
+    texts = frozenset(moved_texts(before, after, changed))
+    candidates = _candidates(before, after, texts, changed)
+    found = {}
+    for name in sorted(candidates & before.packages.keys()):
+        old, new = before.build_root(name), after.build_root(name)
+        reasons = [f"its build may now see {listed(new - old)}"] if new - old else []
+        reasons += [f"its build sees no longer {listed(old - new)}"] if old - new else []
+        if reasons:
+            found[name] = tuple(reasons)
+    return found
+
+
+def moved_texts(before: Graph, after: Graph, changed: Collection[str]) -> Iterator[str]:
+    """The requirements in use (BuildRequires and Requires, as written) that other binary packages meet than before."""
+    names = names_that_moved(before, after, changed)
+    renamed = _binary_names(before, changed) != _binary_names(after, changed)
+    for text in _texts(after):
+        plain = text.partition(" ")[0]
+        mentioned = {plain} if text[0] != "(" else {each.name for each in capabilities_in(parse(text))}
+        # a guess hangs on the names of packages, not on what they provide
+        asked = not mentioned.isdisjoint(names) or (renamed and _is_guess(after, text))
+        if asked and _met(before, text) != _met(after, text):
+            yield text
+
+
+def names_that_moved(before: Graph, after: Graph, changed: Collection[str]) -> frozenset[str]:
+    """The names and paths whose Provides are others than before, among those of the `changed` source packages."""
+    old, new = ({name: _provides(graph, name) for name in changed} for graph in (before, after))
+    moved: set[str] = set()
+    for name in changed:
+        moved.update(text for text, _, _ in old[name] ^ new[name])
+    return frozenset(moved)
+
+
+def listed(names: Collection[str], most: int = _SHOWN) -> str:
+    """Some names, sorted, and how many more there are."""
+    every = sorted(names)
+    return ", ".join(every[:most]) + (f" and {len(every) - most} more" if len(every) > most else "")
+
+
+def _own(before: Package | None, after: Package, old: TreeFacts, new: TreeFacts) -> Iterator[str]:
+    if before is None:
+        yield f"new: {after.spec}"
+        return
+    if before.spec != after.spec:
+        yield f"moved: {before.spec} -> {after.spec}"
+    raised = f" ({before.evr} -> {after.evr})" if before.evr != after.evr else ""
+    if before.content != after.content:
+        yield f"changed: {_files(before, after, old, new)}{raised}"
+    pins = ({each.file: each.sha256 for each in package.pinned} for package in (before, after))
+    one, two = pins
+    names = {name for name in one.keys() | two.keys() if one.get(name) != two.get(name)}
+    if names:
+        yield f"other sources: {listed(names)}"
+
+
+def _files(before: Package, after: Package, old: TreeFacts, new: TreeFacts) -> str:
+    paths = {*before.files, *after.files}
+    differ = [path for path in paths if old.blobs.get(path) != new.blobs.get(path)]
+    return listed([posixpath.basename(path) for path in differ]) or posixpath.basename(after.spec)
+
+
+def _provides(graph: Graph, name: str) -> set[tuple[str, str, str]]:
+    """(name or path, its text, the binary package) of all that a source package provides."""
+    if name not in graph.packages:
+        return set()
+    found = set()
+    for binary in graph.whole(name).binaries:
+        found.add((binary.name, binary.evr, binary.name))
+        found |= {(text.partition(" ")[0], text, binary.name) for text in (*binary.provides, *binary.files)}
+    return found
+
+
+def _binary_names(graph: Graph, changed: Iterable[str]) -> set[str]:
+    return {each.name for name in changed if name in graph.packages for each in graph.packages[name].binaries}
+
+
+def _texts(graph: Graph) -> set[str]:
+    texts = {text for package in graph.packages.values() for text in package.build_requires}
+    for offer in graph.edges.providers.offers:
+        if offer.source is not None:
+            texts.update(offer.binary.requires)
+    return texts
+
+
+def _is_guess(graph: Graph, text: str) -> bool:
+    found, guessed = graph.edges.resolve(text)
+    return guessed or found is None
+
+
+def _met(graph: Graph, text: str) -> tuple[object, ...]:
+    """What meets a requirement, and what could for a package that must not provide for itself: every match, and of
+    binary packages with several makers the EVR as well, which says who comes next."""
+    providers = graph.edges.providers
+    found = graph.edges.resolve(text)[0]
+    matches = {each for capability in capabilities_in(parse(text)) for each in providers.matches(capability)}
+    offers = [providers.offers[each] for each in matches]
+    return (
+        None if found is None else frozenset(graph.edges.maker_and_name(each) for each in found),
+        frozenset(
+            (each.source, each.binary.name, each.binary.evr if each.binary.name in providers.makers else "")
+            for each in offers
+        ),
+    )
+
+
+def _candidates(before: Graph, after: Graph, texts: frozenset[str], changed: Collection[str]) -> set[str]:
+    """The packages in whose build root something asks for one of `texts`, or requires other things than before."""
+    found = {name for name, each in after.packages.items() if not texts.isdisjoint(each.build_requires)}
+    found |= {name for name in changed if name in after.packages}
+    old = {each.name: each for name in changed if name in before.packages for each in before.whole(name).binaries}
+    edges = after.edges
+    waiting = [
+        position
+        for position, offer in enumerate(edges.providers.offers)
+        if offer.source is not None
+        and (
+            not texts.isdisjoint(offer.binary.requires)
+            or (offer.source in changed and _requires(old.get(offer.binary.name)) != _requires(offer.binary))
+        )
+    ]
+    seen = set(waiting)
+    while waiting:
+        for needer in edges.needers[waiting.pop()]:
+            if needer.build:
+                found.add(edges.packages[needer.number].name)
+            elif needer.number not in seen:
+                seen.add(needer.number)
+                waiting.append(needer.number)
+    return found
+
+
+def _requires(binary: BinaryPackage | None) -> frozenset[str]:
+    return frozenset(binary.requires) if binary else frozenset()

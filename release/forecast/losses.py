@@ -1,0 +1,78 @@
+"""What a change takes away from others: requirements that were met before it and are not after it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from release.forecast.differences import moved_texts
+from release.forecast.forecasts import Refusal
+from release.source.graph import Graph
+
+_SHOWN = 20
+_SEPARATOR = "\n       "
+
+
+def refuse_losses(before: Graph, after: Graph, removed: Collection[str], changed: Collection[str]) -> Iterator[Refusal]:
+    """One refusal for all that others still need of source packages that are `removed`, and of binary packages that
+    the `changed` ones do not make any more. Nothing when nobody misses them."""
+    gone = frozenset(_gone(before, after, {*removed, *changed}))
+    if not gone:
+        return
+    lost = {text for text in moved_texts(before, after, {*removed, *changed}) if _lost(before, after, text, gone)}
+    lines = sorted(_who_needs(after, lost))
+    if lines:
+        hidden = len(lines) - _SHOWN
+        sources = sorted({source for source, _ in gone if source in removed})
+        what = (
+            f"removes {', '.join(sources)}" if sources else f"no longer makes {', '.join(sorted(n for _, n in gone))}"
+        )
+        first = before.packages[sources[0] if sources else min(source for source, _ in gone)]
+        yield Refusal(
+            message=f"the commit {what}, and others need it",
+            where=first.spec,
+            got=_SEPARATOR.join([*lines[:_SHOWN], f"and {hidden} more"] if hidden > 0 else lines),
+            expected="nobody needs what is removed",
+            hint="remove it from those first, or in the same commit; or let another package provide it",
+        )
+
+
+def newly_unresolved(before: Graph, after: Graph, changed: Collection[str]) -> tuple[str, ...]:
+    """`spec:line: package: BuildRequires: text` of what the change asks for in vain, and what it takes from others."""
+    if not changed:
+        return ()
+    found = []
+    for each in after.unresolved:
+        known = before.packages.get(each.package)
+        same = known is not None and each.requirement in known.build_requires
+        was_met = known is None or before.edges.build_offers(known, each.requirement)[0] is not None
+        if not each.guesses and (not same or was_met):
+            found.append(f"{each.where}: {each.package}: BuildRequires: {each.requirement}")
+    return tuple(found)
+
+
+def _gone(before: Graph, after: Graph, changed: Collection[str]) -> Iterator[tuple[str, str]]:
+    """(source package, binary package) of all that is not made any more, by nobody."""
+    made = {binary.name for package in after.packages.values() for binary in package.binaries}
+    for name in changed:
+        if name in before.packages:
+            yield from ((name, each.name) for each in before.packages[name].binaries if each.name not in made)
+
+
+def _lost(before: Graph, after: Graph, text: str, gone: Collection[tuple[str, str]]) -> bool:
+    """Whether a requirement was met by something that is gone, and is met by nothing now."""
+    found, guessed = before.edges.resolve(text)
+    now, guessed_now = after.edges.resolve(text)
+    if guessed or not found or (now is not None and not guessed_now):
+        return False
+    return any(before.edges.maker_and_name(each) in gone for each in found)
+
+
+def _who_needs(after: Graph, lost: Collection[str]) -> Iterator[str]:
+    for package in after.packages.values():
+        for text in package.build_requires:
+            if text in lost:
+                yield f"{package.where(text)}: {package.name}: BuildRequires: {text}"
+        for binary in package.binaries:
+            for text in binary.requires:
+                if text in lost:
+                    yield f"{package.spec}: {binary.name}: Requires: {text}"
