@@ -5,7 +5,7 @@ VENV := $(STATE)/venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-slow lint bench up down setup setup-dev system lock clean
+.PHONY: help demo test test-slow lint bench up down setup setup-dev system system-dev lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,9 +34,12 @@ down: ## stop what was started
 system:
 	@$(PYTHON) -m release.tools.system install
 
+system-dev:
+	@$(PYTHON) -m release.tools.system install --tests
+
 setup: system $(VENV)/.runtime
 
-setup-dev: system $(VENV)/.dev
+setup-dev: system-dev $(VENV)/.dev
 
 $(VENV)/bin/python:
 	@echo "virtual environment: $(VENV)"

@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 
 RPM_BINDINGS = "/usr/lib/python3/dist-packages/rpm/__init__.py"  # a file: what has no program is found by one
 # program -> Debian package that holds it, with what Slipway uses it for
@@ -26,14 +27,18 @@ PROGRAMS: dict[str, tuple[str, str]] = {
     "apt-get": ("apt", "importing the toolchain (stage 0)"),
     "dpkg-source": ("dpkg-dev", "upstream sources from the system's source packages"),
     "bwrap": ("bubblewrap", "reading specs where there is no container engine"),
-    RPM_BINDINGS: ("python3-rpm", "reading specs where there is no container engine"),
+    RPM_BINDINGS: ("python3-rpm", "reading the headers of packages, and specs where there is no container engine"),
+}
+# What only the tests use.
+TEST_PROGRAMS: dict[str, tuple[str, str]] = {
+    "gcc": ("gcc", "small libraries whose interface is changed on purpose"),
 }
 
 
-def missing_programs() -> tuple[str, ...]:
+def missing_programs(programs: Iterable[str] = PROGRAMS) -> tuple[str, ...]:
     """Programs that are not on PATH (system folders included, which a plain user's PATH may lack)."""
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])
-    return tuple(each for each in PROGRAMS if not (shutil.which(each, path=path) or _is_file(each)))
+    return tuple(each for each in programs if not (shutil.which(each, path=path) or _is_file(each)))
 
 
 def _is_file(path: str) -> bool:
@@ -42,13 +47,15 @@ def _is_file(path: str) -> bool:
 
 def install_commands(programs: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
     """The commands that install what is missing, as argv; a person without root pastes them after `sudo`."""
-    packages = sorted({PROGRAMS[program][0] for program in programs})
+    packages = sorted({(PROGRAMS | TEST_PROGRAMS)[program][0] for program in programs})
     return (("apt-get", "update"), ("apt-get", "install", "-y", "--no-install-recommends", *packages))
 
 
-def install() -> int:
-    """Install what is missing where we are root; otherwise print the exact commands. Returns an exit code."""
-    missing = missing_programs()
+def install(*, tests: bool = False) -> int:
+    """Install what is missing, for the tests too or not, where we are root; otherwise print the exact commands.
+    Returns an exit code."""
+    wanted = PROGRAMS | (TEST_PROGRAMS if tests else {})
+    missing = missing_programs(wanted)
     if not missing:
         print("system packages: all there")
         return 0
@@ -73,13 +80,13 @@ def install() -> int:
         if done.returncode:
             print(done.stdout[-2000:] + done.stderr[-2000:], file=sys.stderr)
             return done.returncode
-    still = missing_programs()
+    still = missing_programs(wanted)
     if still:
         print(f"still missing after the installation: {', '.join(still)}", file=sys.stderr)
     return 2 if still else 0
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] != ["install"]:
-        sys.exit("usage: python3 -m release.tools.system install")
-    sys.exit(install())
+    if sys.argv[1:] not in (["install"], ["install", "--tests"]):
+        sys.exit("usage: python3 -m release.tools.system install [--tests]")
+    sys.exit(install(tests="--tests" in sys.argv))

@@ -1,0 +1,154 @@
+"""Contents of files without what differs from build to build: times, build ids, and the work of a compressor."""
+
+from __future__ import annotations
+
+import bz2
+import io
+import lzma
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import IO, Any, cast
+
+import zstandard
+from isal import igzip
+
+from release.product.file_kinds import ElfType
+from release.product.fingerprints import Parts, fingerprint
+from release.tools.elf import read_elf
+from release.tools.elf_tables import NotElf
+
+CHUNK_BYTES = 1 << 20
+LIMIT_INNER_BYTES = 8 << 30
+LIMIT_WINDOW_BYTES = 128 << 20
+LIMIT_MEMBERS = 1 << 20
+_PYC_HEADER = 16  # PEP 552: magic, flags, and then time and size of the source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """The fingerprint of a normalised content, and, of an ELF file, what it is and what it exports."""
+
+    content: str
+    elf: ElfType | None = None
+    soname: str = ""
+    exports: tuple[str, ...] = ()
+
+
+class Budget:
+    """How many bytes may still come out of the compressed files of one package; what is beyond counts as it is."""
+
+    def __init__(self, limit: int = LIMIT_INNER_BYTES) -> None:
+        self._left = limit
+
+    def take(self, count: int) -> None:
+        """Note that `count` bytes came out; `ValueError` when they are too many."""
+        self._left -= count
+        if self._left < 0:
+            raise ValueError("too much inside")
+
+
+def reading(path: str, content: memoryview, budget: Budget) -> Reading:
+    """The reading of a file by its first bytes (of a .pyc, by its name). Whatever is broken counts by its bytes."""
+    start = bytes(content[:8])
+    if start.startswith(b"\x7fELF"):
+        try:
+            facts = read_elf(path, content)
+        except NotElf:
+            return Reading(content=raw(content))
+        return Reading(content=facts.content, elf=facts.type, soname=facts.soname, exports=facts.exports)
+    reader = next((read for magic, read in _READERS if start.startswith(magic)), None)
+    if reader is None and path.endswith(".pyc"):
+        reader = _bytecode
+    try:
+        return Reading(content=reader(content, budget) if reader else raw(content))
+    except Exception:  # foreign libraries on foreign bytes: whatever they raise means the same
+        return Reading(content=raw(content))
+
+
+def raw(content: memoryview) -> str:
+    """The fingerprint of the bytes as they are: equal to rpm's own sha256 of the file."""
+    return fingerprint(cast(bytes, content))
+
+
+def _unpacked(opened: Callable[[IO[bytes]], Any]) -> Callable[[memoryview, Budget], str]:
+    """Of a compressed file: what is inside."""
+
+    def read(content: memoryview, budget: Budget) -> str:
+        parts = Parts()
+        parts.add(content[:2])  # what kind of compressor: whoever unpacks it must know
+        with opened(io.BytesIO(content)) as file:
+            _drain(file, parts, budget)
+        return parts.end()
+
+    return read
+
+
+def _drain(file: Any, parts: Parts, budget: Budget) -> None:
+    """Everything in chunks of one size, whatever pieces a library gives, because each chunk's length is hashed."""
+    buffered = io.BufferedReader(file, CHUNK_BYTES) if isinstance(file, io.RawIOBase) else file
+    while True:
+        chunk = b""
+        while len(chunk) < CHUNK_BYTES and (more := buffered.read(CHUNK_BYTES - len(chunk))):
+            chunk += more
+        if not chunk:
+            return
+        budget.take(len(chunk))
+        parts.add(chunk)
+
+
+def _bytecode(content: memoryview, _budget: Budget) -> str:
+    if len(content) < _PYC_HEADER or any(content[4:8]):  # checked by hash: no time in it
+        return raw(content)
+    parts = Parts()
+    parts.add(content[:4], content[12:])
+    return parts.end()
+
+
+def _ar(content: memoryview, _budget: Budget) -> str:
+    """Members of an archive with name and content, without time, owner and mode (ar.h)."""
+    parts = Parts()
+    at = 8
+    while at + 60 <= len(content):
+        header = bytes(content[at : at + 60])
+        size = int(header[48:58])
+        if header[58:] != b"`\n" or size < 0 or at + 60 + size > len(content):
+            raise ValueError("not a member")
+        parts.add(header[:16], content[at + 60 : at + 60 + size])
+        at += 60 + size + size % 2
+    parts.add(content[at:])
+    return parts.end()
+
+
+def _zip(content: memoryview, budget: Budget) -> str:
+    """Members with name, mode and content, in their order, without times."""
+    parts = Parts()
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        members = archive.infolist()
+        if len(members) > LIMIT_MEMBERS:
+            raise ValueError("too many members")
+        parts.add(archive.comment)
+        for member in members:
+            parts.add(member.filename, member.external_attr)
+            with archive.open(member) as file:
+                _drain(file, parts, budget)
+    return parts.end()
+
+
+def _zstd(file: IO[bytes]) -> Any:
+    unpacker = zstandard.ZstdDecompressor(max_window_size=LIMIT_WINDOW_BYTES)
+    return unpacker.stream_reader(file, read_across_frames=True)
+
+
+def _gzip(file: IO[bytes]) -> IO[bytes]:
+    return cast(IO[bytes], igzip.open(file, "rb"))  # type: ignore[no-untyped-call]  # isal ships half its types
+
+
+_READERS: tuple[tuple[bytes, Callable[[memoryview, Budget], str]], ...] = (
+    (b"\x1f\x8b", _unpacked(_gzip)),
+    (b"\xfd7zXZ\0", _unpacked(lzma.LZMAFile)),
+    (b"BZh", _unpacked(bz2.BZ2File)),
+    (b"\x28\xb5\x2f\xfd", _unpacked(_zstd)),
+    (b"!<arch>\n", _ar),
+    (b"PK\x03\x04", _zip),
+)
