@@ -12,9 +12,10 @@ import json
 import posixpath
 import random
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ ALWAYS = (
     "pyproject-rpm-macros", "kernel-srpm-macros", "perl", "cmake", "golang", "systemd", "lua-rpm-macros",
 )  # fmt: skip
 _DOUBLED = re.compile(rf"({re.escape(DIST)})+")
+_LEADING = re.compile(r"\d+")
 _NAME = re.compile(r"(?P<base>.*?)(?P<end>\)?(\(x86-64\)|\(64bit\))?)\Z")
 
 
@@ -92,6 +94,32 @@ class Commit:
     commit: str
     time: int
     folders: tuple[str, ...]
+
+
+class Kind(StrEnum):
+    """What a commit does to a spec, guessed by a rule: the facts know which folders it touched and nothing else.
+
+    PATCH: it touched one folder, as security fixes do. Of a commit that touched several, RAISE: the spec's Release is
+    higher in the facts than the number of times that the commits touched it, so that no new version can have set it
+    back to 1 meanwhile (glibc, and what is linked to it statically); UPDATE: any other, taken as a new version.
+    """
+
+    PATCH = "patch"
+    RAISE = "raise"
+    UPDATE = "update"
+
+
+def kind(commit: Commit, spec: Spec) -> Kind:
+    """What a commit does to a spec of one of its folders."""
+    if len(commit.folders) == 1:
+        return Kind.PATCH
+    release = _LEADING.match(spec.main.evr.rpartition("-")[2])
+    return Kind.RAISE if release and int(release[0]) > _touches()[spec.folder] else Kind.UPDATE
+
+
+@cache
+def _touches() -> Counter[str]:
+    return Counter(folder for commit in commits() for folder in commit.folders)
 
 
 @cache

@@ -10,21 +10,26 @@ import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from bench.facts import DIST, Binary, Spec
-
-MAINTAINERS = ("Ada Synth <ada@synthetic.example>", "Servicing Account <servicing@synthetic.example>",
-               "Grace Stub <grace@synthetic.example>", "Alan Mock <alan@synthetic.example>")  # fmt: skip
-BASE_TIME = 1745800000  # shortly before the first of the real commits
-_WORDS = (
-    "buffer", "client", "server", "module", "handle", "parser", "stream", "socket", "thread", "option",
-    "config", "default", "library", "runtime", "upstream", "install", "target", "support", "feature",
-    "version", "release", "compat", "static", "shared", "header", "symbol", "legacy", "system", "service",
-    "daemon", "network", "protocol", "encoder", "decoder", "archive", "image", "kernel", "driver", "memory",
-    "cache", "index", "query", "schema", "table", "record", "plugin", "backend", "frontend", "wrapper",
-    "binding", "script", "template", "locale", "timezone", "certificate", "key",
+from bench.spec_words import (
+    BUILD,
+    CHECK,
+    FILES,
+    GROUPS,
+    INSTALL,
+    KINDS,
+    MAINTAINERS,
+    PLACES,
+    WORDS,
+    patch_text,
+    sentence,
+    shell_line,
 )  # fmt: skip
-_GROUPS = ("Applications/System", "Development/Libraries", "System Environment/Base")
+
+BASE_TIME = 1745800000  # shortly before the first of the real commits
+_MACRO = re.compile(r"%\{([^{}]+)\}")
 _NUMBER = re.compile(r"\d+(?=\D*\Z)")
 _MODULE = re.compile(r"(?P<own>\d+)_(?P<version>[0-9.]+)\.(?P<release>\d+)\Z")
 
@@ -50,11 +55,14 @@ class State:
     def patched(self, when: int, draw: random.Random) -> State:
         """One patch and one release more: what a security fix looks like."""
         cve = f"CVE-{time.gmtime(when).tm_year}-{draw.randrange(1000, 60000)}"
-        number = _NUMBER.search(self.release.partition("_")[0])
-        assert number
-        release = self.release[: number.start()] + str(int(number[0]) + 1) + self.release[number.end() :]
-        change = Change(when, f"{self.version}-{release}", f"Patch {cve}")
-        return replace(self, release=release, patches=(*self.patches, f"{cve}.patch"), changes=(change, *self.changes))
+        return replace(self.raised(when, f"Patch {cve}"), patches=(*self.patches, f"{cve}.patch"))
+
+    def raised(self, when: int, text: str = "Bump release to rebuild") -> State:
+        """One release more."""
+        number, bar, kernel = self.release.partition("_")
+        number = _NUMBER.sub(lambda found: str(int(found[0]) + 1), number, count=1)
+        change = Change(when, f"{self.version}-{number}", text)
+        return replace(self, release=f"{number}{bar}{kernel}", changes=(change, *self.changes))
 
     def updated(self, when: int) -> State:
         """The next version: its last number one higher, its release 1, without the patches."""
@@ -75,7 +83,7 @@ def first_state(spec: Spec) -> State:
     count = min(60, 1 + int(draw.expovariate(1 / 20)))
     changes = tuple(
         Change(
-            BASE_TIME - 86400 * 45 * n - draw.randrange(86400 * 40), f"{version}-{max(1, count - n)}", _sentence(draw)
+            BASE_TIME - 86400 * 45 * n - draw.randrange(86400 * 40), f"{version}-{max(1, count - n)}", sentence(draw)
         )
         for n in range(count)
     )
@@ -95,15 +103,9 @@ def spec_text(
     return _Writer(spec, state, pinned, more_sources).text()
 
 
-def patch_text(spec: Spec, name: str) -> str:
-    """A patch of a real one's size."""
-    draw = random.Random(f"patch {spec.path} {name}")
-    lines = [f"From: {draw.choice(MAINTAINERS)}", f"Subject: {_sentence(draw)}", ""]
-    for _ in range(1 + int(draw.expovariate(0.5))):
-        file, line = f"src/{draw.choice(_WORDS)}_{draw.choice(_WORDS)}.c", draw.randrange(10, 4000)
-        lines += [f"--- a/{file}", f"+++ b/{file}", f"@@ -{line},12 +{line},14 @@ {draw.choice(_WORDS)}(void)"]
-        lines += [f"{draw.choice('   +-')}\t{_statement(draw)}" for _ in range(14)]
-    return "\n".join(lines) + "\n"
+def stated(spec: Spec, state: State, pinned: Mapping[str, tuple[Spec, State]]) -> Spec:
+    """The facts that rpm reads out of the spec in this state, version macros of the others given as they are."""
+    return _Writer(spec, state, pinned, ()).stated()
 
 
 def source_name(spec: Spec, state: State) -> str:
@@ -150,6 +152,51 @@ class _Writer:
         body += self._changelog()
         return "\n".join([*self._globals(), *body]) + "\n"
 
+    def stated(self) -> Spec:
+        """The facts at this state."""
+        return replace(
+            self.spec,
+            build_requires=tuple(sorted(map(self._evaluated, self.spec.build_requires))),
+            binaries=tuple(map(self._stated_binary, self.spec.binaries)),
+        )
+
+    def _stated_binary(self, binary: Binary) -> Binary:
+        epoch, colon, rest = binary.evr.rpartition(":")
+        version, _, release = rest.rpartition("-")
+        version = self.state.version if version == self.version else version
+        release = self._release if release == self.release + DIST else release
+        return replace(
+            binary,
+            evr=f"{epoch}{colon}{version}-{release}",
+            provides=tuple(sorted(map(self._evaluated, binary.provides))),
+            requires=tuple(sorted(map(self._evaluated, binary.requires))),
+        )
+
+    @cached_property
+    def _suffix(self) -> str:
+        if not _MODULE.match(self.state.release):
+            return ""
+        kernel = self._kernel()
+        return f"_{self.names[f'{kernel}_version']}.{self.names[f'{kernel}_release']}"
+
+    @cached_property
+    def _release(self) -> str:
+        """With everything that hangs on it: `2_6.6.134.1.2.azl3`."""
+        module = _MODULE.match(self.state.release)
+        return f"{module['own'] if module else self.state.release}{self._suffix}{DIST}"
+
+    def _evaluated(self, text: str) -> str:
+        """A dependency as rpm prints it."""
+        written = self._expressed(text)
+        if "%" not in written:
+            return written
+        own = {"name": self.spec.name, "?dist": DIST, "?_isa": "(x86-64)", "release_suffix": self._suffix}
+        own |= dict.fromkeys(("version", "main_version"), self.state.version)
+        own |= dict.fromkeys(("release", "main_release"), self._release)
+        words = {**own, **self.names}
+        once = _MACRO.sub(lambda found: words.get(found[1], found[0]), written)
+        return _MACRO.sub(lambda found: words.get(found[1], found[0]), once)
+
     def _globals(self) -> list[str]:
         versions = [f"%{{!?{name}: %global {name} {value}}}" for name, value in sorted(self.names.items())]
         lines = [line for line in versions if "release_suffix" not in line]
@@ -160,7 +207,7 @@ class _Writer:
         if not self.debuginfo and not self.noarch:
             lines.append("%global debug_package %{nil}")
         lines += [
-            f"%global {self.draw.choice(_WORDS)}_{n} {self.draw.choice(_WORDS)}" for n in range(self.draw.randrange(5))
+            f"%global {self.draw.choice(WORDS)}_{n} {self.draw.choice(WORDS)}" for n in range(self.draw.randrange(5))
         ]
         lines += ["%bcond_without check", "%bcond_with docs"][: self.draw.randrange(3)]
         return [*lines, ""]
@@ -186,7 +233,7 @@ class _Writer:
             self._kernel()
         release = module["own"] if module else self.state.release
         lines = [
-            f"Summary:        {_sentence(draw)}",
+            f"Summary:        {sentence(draw)}",
             f"Name:           {spec.name}",
             f"Version:        {self.state.version}",
             f"Release:        {release}{suffix}%{{?dist}}",
@@ -194,7 +241,7 @@ class _Writer:
             f"License:        {draw.choice(('MIT', 'GPLv2+', 'LGPLv2+', 'ASL 2.0', 'BSD'))}",
             "Vendor:         Synthetic Linux",
             "Distribution:   Synthetic Linux",
-            f"Group:          {draw.choice(_GROUPS)}",
+            f"Group:          {draw.choice(GROUPS)}",
             f"URL:            https://upstream.example/{spec.name}",
             "Source0:        https://upstream.example/%{name}/archive/%{name}-%{version}.tar.gz",
         ]
@@ -216,7 +263,7 @@ class _Writer:
     def _subpackage(self, sub: Binary) -> list[str]:
         prefix = f"{self.spec.name}-"
         name = sub.name.removeprefix(prefix) if sub.name.startswith(prefix) else f"-n {sub.name}"
-        lines = [f"%package        {name}", f"Summary:        {_sentence(self.draw)}"]
+        lines = [f"%package        {name}", f"Summary:        {sentence(self.draw)}"]
         epoch, _, rest = sub.evr.rpartition(":")
         version, _, release = rest.rpartition("-")
         if epoch != self.epoch:
@@ -284,17 +331,17 @@ class _Writer:
     def _description(self, name: str) -> list[str]:
         own = name == self.spec.name
         head = "%description" if own else f"%description    {name}"
-        return [head, *(_sentence(self.draw, 12) for _ in range(self.draw.randrange(1, 6))), ""]
+        return [head, *(sentence(self.draw, 12) for _ in range(self.draw.randrange(1, 6))), ""]
 
     def _sections(self) -> list[str]:
         kind = self._kind()
         lines = ["%prep", "%autosetup -p1 -n %{name}-%{version}", *self._shell(2)]
-        lines += ["", "%build", *_BUILD[kind], *self._shell(6), "", "%install", *_INSTALL[kind], *self._shell(14)]
-        return [*lines, "", "%check", *_CHECK[kind], ""]
+        lines += ["", "%build", *BUILD[kind], *self._shell(6), "", "%install", *INSTALL[kind], *self._shell(14)]
+        return [*lines, "", "%check", *CHECK[kind], ""]
 
     def _kind(self) -> str:
         needs = set(self.spec.build_requires)
-        for kind, names in _KINDS.items():
+        for kind, names in KINDS.items():
             if needs & names:
                 return kind
         return "configure"
@@ -302,7 +349,7 @@ class _Writer:
     def _shell(self, mean: int) -> list[str]:
         """The lines of shell that specs are full of: hundreds in some, none in most."""
         count = min(160, int(self.draw.expovariate(1 / mean)))
-        return [_shell_line(self.draw) for _ in range(count)]
+        return [shell_line(self.draw) for _ in range(count)]
 
     def _scripts(self, binary: Binary) -> list[str]:
         name = "" if binary.name == self.spec.name else f" -n {binary.name}"
@@ -317,11 +364,11 @@ class _Writer:
         name = "" if binary.name == self.spec.name else f" -n {binary.name}"
         lines = [f"%files{name}", "%defattr(-,root,root)", "%license COPYING"]
         end = binary.name.rpartition("-")[2]
-        places = _PLACES.get(self._kind(), ("%{_bindir}/*", f"%{{_libdir}}/{binary.name}", "%exclude %{_libdir}/*.la"))
-        lines += _FILES.get(end, places)
-        if end not in _FILES and binary.name == self.spec.name and not self.noarch:
+        places = PLACES.get(self._kind(), ("%{_bindir}/*", f"%{{_libdir}}/{binary.name}", "%exclude %{_libdir}/*.la"))
+        lines += FILES.get(end, places)
+        if end not in FILES and binary.name == self.spec.name and not self.noarch:
             lines.append("%{_bindir}/%{name}")
-        lines += [f"%{{_datadir}}/{binary.name}/{word}" for word in self.draw.sample(_WORDS, self.draw.randrange(4))]
+        lines += [f"%{{_datadir}}/{binary.name}/{word}" for word in self.draw.sample(WORDS, self.draw.randrange(4))]
         return [*lines, ""]
 
     def _changelog(self) -> list[str]:
@@ -333,81 +380,9 @@ class _Writer:
         return lines
 
 
-_KINDS = {
-    "python": {"python3-devel", "python3-setuptools", "python3-pip", "python3-wheel"},
-    "perl": {"perl-devel", "perl-interpreter", "perl-generators", "perl", "perl(ExtUtils::MakeMaker)"},
-    "go": {"golang", "golang < 1.25"},
-    "cmake": {"cmake"},
-    "meson": {"meson"},
-}
-_BUILD = {
-    "python": ["%py3_build"],
-    "perl": ['perl Makefile.PL INSTALLDIRS=vendor NO_PACKLIST=1 OPTIMIZE="%{optflags}"', "%make_build"],
-    "go": ["export GOPATH=%{gopath}", "%gobuild -o bin/%{name} ."],
-    "cmake": ["%cmake -DBUILD_SHARED_LIBS=ON -DCMAKE_BUILD_TYPE=Release", "%cmake_build"],
-    "meson": ["%meson", "%meson_build"],
-    "configure": ["%configure --disable-static --disable-silent-rules", "%make_build"],
-}
-_INSTALL = {
-    "python": ["%py3_install"],
-    "perl": ["make pure_install DESTDIR=%{buildroot}", "%{_fixperms} %{buildroot}/*"],
-    "go": ["install -D -m 0755 bin/%{name} %{buildroot}%{_bindir}/%{name}"],
-    "cmake": ["%cmake_install"],
-    "meson": ["%meson_install"],
-    "configure": ["%make_install", "find %{buildroot} -type f -name '*.la' -delete -print"],
-}
-_CHECK = {
-    "python": ["%{python3} -m pytest -v"],
-    "perl": ["make test"],
-    "go": ["go test ./..."],
-    "cmake": ["%ctest"],
-    "meson": ["%meson_test"],
-    "configure": ["make %{?_smp_mflags} check || make test"],
-}
-# read by a shell escape each, as in real trees: most of the time that rpm needs for a spec
-_PLACES = {
-    "python": ("%{python3_sitelib}/*",),
-    "perl": ("%{perl_vendorlib}/*", "%{_mandir}/man3/*"),
-}
-_FILES: Mapping[str, tuple[str, ...]] = {
-    "devel": ("%{_includedir}/*", "%{_libdir}/*.so", "%{_libdir}/pkgconfig/*.pc"),
-    "static": ("%{_libdir}/*.a",),
-    "libs": ("%{_libdir}/*.so.*",),
-    "doc": ("%doc README* NEWS* AUTHORS", "%{_mandir}/man3/*"),
-    "docs": ("%doc README* NEWS* AUTHORS", "%{_mandir}/man3/*"),
-    "lang": ("%{_datadir}/locale/*",),
-}
-
-
-def _sentence(draw: random.Random, words: int = 7) -> str:
-    return " ".join(draw.choices(_WORDS, k=draw.randrange(3, words + 1))).capitalize()
-
-
-def _statement(draw: random.Random) -> str:
-    one, two = draw.choice(_WORDS), draw.choice(_WORDS)
-    return draw.choice(
-        (f"if ({one}->{two} > 0x{draw.randrange(4096):x})", f"return {one}_{two}(ctx, {one});", f"{one} = {two};")
-    )
-
-
-def _shell_line(draw: random.Random) -> str:
-    one, two = draw.choice(_WORDS), draw.choice(_WORDS)
-    return draw.choice(
-        (
-            f"install -D -m 0644 {one}/{two}.conf %{{buildroot}}%{{_sysconfdir}}/%{{name}}/{two}.conf",
-            f"install -d %{{buildroot}}%{{_datadir}}/%{{name}}/{one}",
-            f"sed -i 's|@{one.upper()}@|%{{_prefix}}|g' {one}/{two}.in",
-            f"rm -rf %{{buildroot}}%{{_docdir}}/{one}",
-            f"mkdir -p {one}/{two} && cp -a {one}.{two} {one}/{two}/",
-            f"ln -sf {one}.so.%{{version}} %{{buildroot}}%{{_libdir}}/lib{one}.so",
-            f"export {one.upper()}={two} # {_sentence(draw)}",
-        )
-    )
-
-
 def source_folder_files(spec: Spec, state: State, text: str) -> Iterable[tuple[str, str]]:
     """(name, content) of everything that lies beside the spec, its signatures left out."""
     for patch in state.patches:
-        yield patch, patch_text(spec, patch)
+        yield patch, patch_text(f"{spec.path} {patch}")
     if "Source1:" in text:
         yield f"{spec.name}.conf", f"[{spec.name}]\nenabled = true\n"

@@ -4,9 +4,8 @@
 
 The specs stand at the same paths, and rpm reads the same names, versions, BuildRequires, Provides and Requires out of
 them; their words are drawn. Above the tag `base` stands one commit for each real one, with its time, and it touches
-the spec folders that the real one touched. What it does there is a rule: a commit of one folder is a security fix (a
-patch, a release, a changelog entry), a commit of several is an update (a new version of each). Folders that the tree
-does not have are passed over; a commit that has no other changes the README.
+the spec folders that the real one touched. What it does there is a rule (`facts.Kind`): a patch, a raised release or a
+new version. Folders that the tree does not have are passed over; a commit that has no other changes the README.
 """
 
 from __future__ import annotations
@@ -17,13 +16,13 @@ import json
 import random
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench import facts
-from bench.facts import Commit, Spec
-from bench.spec_text import BASE_TIME, State, first_state, source_folder_files, source_name, spec_text
+from bench.facts import Commit, Kind, Spec
+from bench.spec_text import BASE_TIME, State, first_state, source_folder_files, source_name, spec_text, stated
 
 REAL_COUNT = 1540
 BRANCH = "stable"
@@ -65,6 +64,7 @@ class SyntheticTree:
         self.specs: dict[str, Spec] = {spec.path: spec for spec in facts.scaled(count)}
         self.states: dict[str, State] = {path: first_state(spec) for path, spec in self.specs.items()}
         self._pinned = _pinned(tuple(self.specs.values()))
+        self._askers = _askers(self._pinned, self.specs.values())
         self._by_folder: dict[str, list[Spec]] = {}
         for spec in self.specs.values():
             self._by_folder.setdefault(spec.folder, []).append(spec)
@@ -83,10 +83,7 @@ class SyntheticTree:
 
     def spec_files(self, spec: Spec) -> Files:
         """A spec, its signatures and what lies beside it."""
-        state, folder = self.states[spec.path], f"SPECS/{spec.folder}"
-        pinned = {
-            name: (self.specs[path], self.states[path]) for name, path in self._pinned.items() if path != spec.path
-        }
+        state, folder, pinned = self.states[spec.path], f"SPECS/{spec.folder}", self._others(spec)
         text = spec_text(spec, state, pinned, MACRO_FILES.get(spec.stem, ()))
         source = source_name(spec, state)
         signatures = {"Signatures": {source: hashlib.sha256(source.encode()).hexdigest()}}
@@ -95,17 +92,26 @@ class SyntheticTree:
         files.update({f"{folder}/{name}": content.encode() for name, content in source_folder_files(spec, state, text)})
         return files
 
+    def stated(self, spec: Spec) -> Spec:
+        """What rpm reads out of a spec at this commit, when it is given the version macros of the other specs."""
+        return stated(spec, self.states[spec.path], self._others(spec))
+
+    def followers(self, spec: Spec) -> tuple[Spec, ...]:
+        """The specs that speak of this one's version, so that their text says something else when it changes."""
+        return tuple(self.specs[path] for path in self._askers.get(spec.path, ()))
+
+    def _others(self, spec: Spec) -> dict[str, tuple[Spec, State]]:
+        return {name: (self.specs[path], self.states[path]) for name, path in self._pinned.items() if path != spec.path}
+
     def apply(self, commit: Commit) -> Files:
         """What a commit changes: path -> new content, None where a file goes."""
         touched = self.touched(commit)
         changed: Files = {}
         for spec in touched:
-            state = self.states[spec.path]
-            if is_patch(commit):
-                self.states[spec.path] = state.patched(commit.time, random.Random(commit.commit))
-            else:
-                self.states[spec.path] = state.updated(commit.time)
-                changed.update({f"SPECS/{spec.folder}/{patch}": None for patch in state.patches})
+            before = self.states[spec.path]
+            after = self._next(commit, spec)
+            self.states[spec.path] = after
+            changed.update({f"SPECS/{spec.folder}/{patch}": None for patch in set(before.patches) - set(after.patches)})
         for spec in touched:
             changed.update(self.spec_files(spec))
         if not touched:
@@ -114,17 +120,23 @@ class SyntheticTree:
         return changed
 
     def touched(self, commit: Commit) -> tuple[Spec, ...]:
-        """The specs that a commit changes: of a folder with several, a patch changes the one that is named like it."""
+        """The specs that a commit changes: of a folder with several, what is no update changes the one that is named
+        like it."""
         specs = [spec for folder in commit.folders for spec in self._by_folder.get(folder, ())]
-        return tuple(spec for spec in specs if not is_patch(commit) or spec.stem == spec.folder)
+        return tuple(spec for spec in specs if spec.stem == spec.folder or facts.kind(commit, spec) is Kind.UPDATE)
+
+    def _next(self, commit: Commit, spec: Spec) -> State:
+        state = self.states[spec.path]
+        match facts.kind(commit, spec):
+            case Kind.PATCH:
+                return state.patched(commit.time, random.Random(commit.commit))
+            case Kind.RAISE:
+                return state.raised(commit.time)
+            case Kind.UPDATE:
+                return state.updated(commit.time)
 
     def _readme(self) -> bytes:
         return "\n".join(["# A synthetic distribution", "", f"{len(self.specs)} specs.", *self._news, ""]).encode()
-
-
-def is_patch(commit: Commit) -> bool:
-    """The rule: a commit of one folder is a security patch, one of several is an update."""
-    return len(commit.folders) == 1
 
 
 def make(folder: Path, *, count: int = REAL_COUNT, commits: int | None = None, checkout: bool = True) -> Made:
@@ -189,7 +201,7 @@ def _parts(branch: str, when: int, subject: str, files: Mapping[str, bytes | Non
 
 
 def _subject(commit: Commit) -> str:
-    word = "Patch" if is_patch(commit) else "Update"
+    word = "Patch" if len(commit.folders) == 1 else "Update"
     return f"{word} {', '.join(commit.folders[:5])}\n\nAs {commit.commit}"
 
 
@@ -203,6 +215,21 @@ def _pinned(tree: tuple[Spec, ...]) -> dict[str, str]:
              if " = " in text and not text.startswith("(")}  # fmt: skip
     return {name: makers[name][0].path for name, path in sorted(asked)
             if len(makers.get(name, ())) == 1 and makers[name][0].path != path}  # fmt: skip
+
+
+def _askers(pinned: Mapping[str, str], specs: Iterable[Spec]) -> dict[str, tuple[str, ...]]:
+    """Path of a spec -> paths of those that ask for exactly the version it has now."""
+    evrs = {binary.name: binary.evr for spec in specs for binary in spec.binaries}
+    found: dict[str, dict[str, None]] = {}
+    for spec in specs:
+        for text in spec.dependencies:
+            name, _, evr = text.partition(" = ")
+            # a version with an epoch is written out, so that the text stays what it is (bench/spec_text.py)
+            if ":" in evr or pinned.get(name, spec.path) == spec.path:
+                continue
+            if evrs[name] in (evr, f"{evr}-{evrs[name].rpartition('-')[2]}"):
+                found.setdefault(pinned[name], {})[spec.path] = None
+    return {path: tuple(each) for path, each in found.items()}
 
 
 def _image(name: str, packages: tuple[str, ...]) -> bytes:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench import facts, synthetic_tree
-from bench.facts import Spec
+from bench.facts import Commit, Kind, Spec
 from release.source.distro import parse_distro
 from release.source.specs import parse_signatures
 
@@ -146,20 +146,35 @@ def test_each_commit_touches_the_folders_of_the_real_one(tmp_path: Path) -> None
         assert touched == known & set(commit.folders)
 
 
-def test_a_security_patch_raises_the_release_and_an_update_the_version() -> None:
+def test_a_commit_patches_or_raises_or_updates_a_spec() -> None:
     tree = synthetic_tree.SyntheticTree()
-    single, several = (
-        next(each for each in facts.commits() if (len(each.folders) == 1) is one) for one in (True, False)
-    )
-    before = dict(tree.states)
-    tree.apply(single)
-    (patched,) = tree.touched(single)
-    old, new = before[patched.path], tree.states[patched.path]
-    assert (new.version, int(new.release)) == (old.version, int(old.release) + 1)
-    assert len(new.patches) == len(old.patches) + 1
-    tree.apply(several)
-    for spec in tree.touched(several):
-        old, new = before[spec.path], tree.states[spec.path]
-        assert new.version != old.version
-        assert new.release == "1"
-        assert new.patches == ()
+    seen = set()
+    for commit in facts.commits():
+        before = dict(tree.states)
+        tree.apply(commit)
+        for spec in tree.touched(commit):
+            kind = facts.kind(commit, spec)
+            old, new = before[spec.path], tree.states[spec.path]
+            seen.add(kind)
+            assert len(new.patches) == (0 if kind is Kind.UPDATE else len(old.patches) + (kind is Kind.PATCH))
+            assert (new.version != old.version) == (kind is Kind.UPDATE)
+            assert (new.release.partition("_")[0] == "1") == (kind is Kind.UPDATE)
+    assert seen == set(Kind)
+
+
+def test_a_release_that_is_higher_than_the_number_of_commits_was_never_set_back() -> None:
+    specs = {spec.stem: spec for spec in facts.specs()}
+    several = next(each for each in facts.commits() if {"glibc", "qemu"} <= set(each.folders))
+    assert facts.kind(several, specs["glibc"]) is Kind.RAISE
+    assert facts.kind(several, specs["qemu"]) is Kind.UPDATE
+
+
+def test_what_is_replayed_from_facts_is_what_rpm_reads(tmp_path: Path) -> None:
+    tree = synthetic_tree.SyntheticTree()
+    for commit in facts.commits():
+        tree.apply(commit)
+    folder = tmp_path / "tree"
+    synthetic_tree.make(folder)
+    touched = [spec for name in ("perl", "golang", "valkey", "ruby", "llvm", "glibc") for spec in tree.touched(
+        Commit("", 0, (name, name)))]  # fmt: skip
+    assert differing(folder, tuple(map(tree.stated, touched))) == []
