@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from bench import bench_commands, bench_layers, bench_registry, bench_release
+from bench import bench_commands, bench_layers, bench_registry, bench_release, bench_replay
 
 if __name__ == "__main__":
     quick = sys.argv[1:]
@@ -12,3 +12,4 @@ if __name__ == "__main__":
     bench_registry.main(quick)
     bench_release.main(2 if quick else 5)
     bench_commands.main(2 if quick else 5)
+    bench_replay.main(bool(quick))

@@ -1,0 +1,103 @@
+"""The replay of real commits: what it counts as a build, and that nothing is forgotten."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from bench import replay
+from bench.facts import Kind
+from bench.replay import Assumption, Counts, Distribution
+from release.source.graph import Graph
+
+SOME = 60
+HARSH = Assumption(name="everything breaks", several=True, patches=1.0, passed_on=1.0)
+MILD = Assumption(name="nothing breaks", updates=False, static=False)
+
+
+@pytest.fixture(scope="module")
+def history() -> tuple[replay.Shape, tuple[replay.Step, ...]]:
+    return replay.steps(SOME)
+
+
+@pytest.mark.parametrize("assumption", [HARSH, MILD, Assumption(name="one in five", patches=0.2, passed_on=0.2)])
+def test_after_each_commit_everything_was_built_over_what_is_published(
+    history: tuple[replay.Shape, tuple[replay.Step, ...]], assumption: Assumption
+) -> None:
+    first, steps = history
+    distribution, counts = Distribution(first), Counts()
+    for step in steps[:20]:
+        distribution.replay(step, assumption, counts)
+        stale = [
+            name
+            for name, root in step.shape.roots.items()
+            if distribution.observed[name] != {each: distribution.interfaces[each] for each in root}
+        ]
+        assert stale == []
+
+
+def test_where_nothing_breaks_only_what_says_something_else_is_built(
+    history: tuple[replay.Shape, tuple[replay.Step, ...]],
+) -> None:
+    counts = replay.slipway(MILD, history)
+    assert (counts.observed, counts.again) == (0, 0)
+    assert counts.touched == sum(len(step.kinds) for step in history[1])
+    assert counts.builds == counts.touched + sum(len(step.spoken) for step in history[1])
+
+
+def test_where_everything_breaks_all_dependents_are_built(
+    history: tuple[replay.Shape, tuple[replay.Step, ...]],
+) -> None:
+    rules = replay.peers(history[1])
+    counts = replay.slipway(HARSH, history)
+    for mine, direct in zip(counts.per_commit, rules["changed and direct dependents"], strict=True):
+        assert mine >= direct
+
+
+def test_the_rules_are_ordered(history: tuple[replay.Shape, tuple[replay.Step, ...]]) -> None:
+    rules = replay.peers(history[1])
+    for name in ("changed and direct dependents", "the same, but never through the toolchain"):
+        for few, some, many in zip(
+            rules["changed only"], rules[name], rules["changed and all dependents"], strict=True
+        ):
+            assert few <= some <= many
+
+
+def test_a_module_says_something_else_when_its_kernel_changes(
+    history: tuple[replay.Shape, tuple[replay.Step, ...]],
+) -> None:
+    step = next(
+        each for each in replay.steps(100)[1] if each.commit.folders == ("kernel", "kernel-64k", "kernel-headers")
+    )
+    assert step.kinds["kernel"] is Kind.UPDATE
+    assert {"iser", "xpmem", "mlnx-ofa_kernel"} <= step.spoken
+    assert history
+
+
+def test_the_graph_of_each_commit_is_that_of_its_facts() -> None:
+    """What is skipped because nothing resolves otherwise would not have been another graph."""
+    tree = replay.SyntheticTree()
+    shapes = []
+    for commit in replay.facts.commits()[46:50]:
+        tree.apply(commit)
+        graph = Graph.of(replay._package(tree, spec) for spec in tree.specs.values())
+        shapes.append([[offers for _, offers in row] for row in (*graph.edges.build, *graph.edges.runtime)])
+    assert all(one == two for one, two in pairwise(shapes))
+
+
+def test_a_requirement_that_is_met_no_longer_is_seen() -> None:
+    tree = replay.SyntheticTree()
+    packages = {path: replay._package(tree, spec) for path, spec in tree.specs.items()}
+    before = Graph.of(packages.values())
+    spec = tree.specs["SPECS/llvm/llvm.spec"]
+    tree.states[spec.path] = tree.states[spec.path].updated(1)
+    packages[spec.path] = replay._package(tree, spec)  # clang asks for exactly the version that it had
+    after = Graph.of(packages.values())
+    asked = replay._asked(before)
+    assert replay._resolves_otherwise(before, after, {"llvm"}, asked)
+    for other in tree.followers(spec):
+        packages[other.path] = replay._package(tree, other)
+    together = Graph.of(packages.values())
+    names = {"llvm", *(other.stem for other in tree.followers(spec))}
+    assert not replay._resolves_otherwise(before, together, names, asked)
