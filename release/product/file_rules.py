@@ -156,7 +156,8 @@ RULES: tuple[KindRule, ...] = (
         counts=Counts.EXPORTS,
         paths=("/lib/*", "/lib64/*", "/usr/lib/*", "/usr/lib64/*", "/usr/local/lib/*", "/usr/local/lib64/*"),
         reason="linking reads the soname, the exported symbols with version, binding, type and (of data, for copy "
-        "relocations) size, the version definitions, and which libraries it needs itself; it does not read code",
+        "relocations) size, the version definitions, which libraries it needs itself, and what a compiler left in it "
+        "for others (Rust's metadata, Go's export data, code to inline); it does not read code",
     ),
     KindRule(
         kind=FileKind.MODULE,

@@ -7,7 +7,7 @@ import hashlib
 from typing import Any
 
 
-def fingerprint(content: bytes) -> str:
+def fingerprint(content: bytes | memoryview) -> str:
     """sha256 of bytes as base64url without padding."""
     return encoded(hashlib.sha256(content).digest())
 

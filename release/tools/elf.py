@@ -13,7 +13,7 @@ from elftools.elf.enums import ENUM_D_TAG, ENUM_P_TYPE_BASE, ENUM_SH_TYPE_BASE
 from elftools.elf.gnuversions import GNUVerDefSection
 
 from release.product.file_kinds import ElfType
-from release.product.fingerprints import Parts
+from release.product.fingerprints import Parts, fingerprint
 from release.tools.elf_tables import DYNAMIC, NOBITS, Elf, NotElf, Section, open_elf, rows, text_at
 
 LIMIT_SYMBOLS = 1 << 21  # the largest libraries of a distribution export about 200,000
@@ -29,6 +29,8 @@ _LEFT_OUT = (
     ".note.package",
     ".shstrtab",
 )
+# Sections of a library in which a compiler finds what it needs of the source: crates, packages, code to inline.
+_READ_BY_COMPILERS = re.compile(r"\.rustc|\.go_export|\.llvmbc|\.gnu\.lto_.*")
 _BINDINGS = {1: "", 2: " weak", 10: " unique"}
 _TYPES = {0: "NOTYPE", 1: "OBJECT", 2: "FUNC", 5: "COMMON", 6: "TLS", 10: "IFUNC"}
 _SIZED = (1, 5, 6)  # of data the size counts, because a copy relocation copies it
@@ -87,6 +89,8 @@ def _exports(elf: Elf, soname: str) -> tuple[str, ...]:
         lines |= {f"{name.removeprefix('DT_').lower()} {text}" for text in elf.texts(name)}
     lines |= {f"defines {' < '.join(names)}" for names in versions.values()}
     lines |= set(_symbols(elf, versions))
+    compiled = (each for each in elf.sections if _READ_BY_COMPILERS.fullmatch(each.name))
+    lines |= {f"section {each.name} {fingerprint(elf.bytes_of(each))}" for each in compiled}
     return tuple(sorted(lines))
 
 

@@ -6,8 +6,9 @@ import bz2
 import io
 import lzma
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import IO, Any, cast
 
 import zstandard
@@ -68,33 +69,60 @@ def reading(path: str, content: memoryview, budget: Budget) -> Reading:
 
 def raw(content: memoryview) -> str:
     """The fingerprint of the bytes as they are: equal to rpm's own sha256 of the file."""
-    return fingerprint(cast(bytes, content))
+    return fingerprint(content)
 
 
-def _unpacked(opened: Callable[[IO[bytes]], Any]) -> Callable[[memoryview, Budget], str]:
-    """Of a compressed file: what is inside."""
+def _unpacked(pieces: Callable[[memoryview], Iterator[bytes]]) -> Callable[[memoryview, Budget], str]:
+    """Of a compressed file: what is inside, and what kind of compressor whoever unpacks it must have."""
 
     def read(content: memoryview, budget: Budget) -> str:
         parts = Parts()
-        parts.add(content[:2])  # what kind of compressor: whoever unpacks it must know
-        with opened(io.BytesIO(content)) as file:
-            _drain(file, parts, budget)
+        parts.add(content[:2])
+        _take(pieces(content), parts, budget)
         return parts.end()
 
     return read
 
 
-def _drain(file: Any, parts: Parts, budget: Budget) -> None:
-    """Everything in chunks of one size, whatever pieces a library gives, because each chunk's length is hashed."""
-    buffered = io.BufferedReader(file, CHUNK_BYTES) if isinstance(file, io.RawIOBase) else file
-    while True:
-        chunk = b""
-        while len(chunk) < CHUNK_BYTES and (more := buffered.read(CHUNK_BYTES - len(chunk))):
-            chunk += more
-        if not chunk:
-            return
-        budget.take(len(chunk))
-        parts.add(chunk)
+def _take(pieces: Iterator[bytes], parts: Parts, budget: Budget) -> None:
+    """Count pieces as one stream: the length of each part is hashed, and libraries cut where they like."""
+    held = bytearray()
+    for piece in pieces:
+        budget.take(len(piece))
+        held += piece
+        while len(held) >= CHUNK_BYTES:
+            parts.add(bytes(held[:CHUNK_BYTES]))
+            del held[:CHUNK_BYTES]
+    parts.add(bytes(held))
+
+
+def _streamed(opened: Callable[[IO[bytes]], Any]) -> Callable[[memoryview], Iterator[bytes]]:
+    """Pieces from a library that reads a file to its very end, and complains of what does not belong there."""
+
+    def pieces(content: memoryview) -> Iterator[bytes]:
+        with opened(io.BytesIO(content)) as file:
+            while piece := file.read(CHUNK_BYTES):
+                yield piece
+
+    return pieces
+
+
+def _restarted(made: Callable[[], Any]) -> Callable[[memoryview], Iterator[bytes]]:
+    """Pieces from a library whose own files stop silently at what does not belong there (lzma, bz2)."""
+
+    def pieces(content: memoryview) -> Iterator[bytes]:
+        rest: bytes | memoryview = content
+        while rest:
+            unpacker = made()
+            while not unpacker.eof:
+                piece = unpacker.decompress(rest, CHUNK_BYTES)
+                if not piece and not rest and not unpacker.eof:
+                    raise EOFError
+                rest = b""
+                yield piece
+            rest = unpacker.unused_data
+
+    return pieces
 
 
 def _bytecode(content: memoryview, _budget: Budget) -> str:
@@ -131,7 +159,7 @@ def _zip(content: memoryview, budget: Budget) -> str:
         for member in members:
             parts.add(member.filename, member.external_attr)
             with archive.open(member) as file:
-                _drain(file, parts, budget)
+                _take(iter(partial(file.read, CHUNK_BYTES), b""), parts, budget)
     return parts.end()
 
 
@@ -145,10 +173,10 @@ def _gzip(file: IO[bytes]) -> IO[bytes]:
 
 
 _READERS: tuple[tuple[bytes, Callable[[memoryview, Budget], str]], ...] = (
-    (b"\x1f\x8b", _unpacked(_gzip)),
-    (b"\xfd7zXZ\0", _unpacked(lzma.LZMAFile)),
-    (b"BZh", _unpacked(bz2.BZ2File)),
-    (b"\x28\xb5\x2f\xfd", _unpacked(_zstd)),
+    (b"\x1f\x8b", _unpacked(_streamed(_gzip))),
+    (b"\xfd7zXZ\0", _unpacked(_restarted(lzma.LZMADecompressor))),
+    (b"BZh", _unpacked(_restarted(bz2.BZ2Decompressor))),
+    (b"\x28\xb5\x2f\xfd", _unpacked(_streamed(_zstd))),
     (b"!<arch>\n", _ar),
     (b"PK\x03\x04", _zip),
 )

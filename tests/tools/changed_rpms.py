@@ -91,6 +91,8 @@ class Keel:
     versions: str = VERSIONS
     soname: str = "libkeel.so.1"
     link: str = ""
+    note: str = '{"release":"2.skiff1"}'
+    debug_file: str = "keel-1.2-2.skiff1.debug"
     tool: str = TOOL
     module: str = MODULE
     static: str = STATIC
@@ -188,13 +190,16 @@ def _compile(keel: Keel, root: Path) -> None:
         (work / name).write_text(text)
     (work / "versions").write_text(keel.versions)
     library = root / "usr/lib64/libkeel.so.1.2"
-    ids = f"-Wl,--build-id={keel.build_id}"
-    shared = ["gcc", "-O1", "-fPIC", "-shared", "-nostdlib", "-s", ids]
+    ids = [f"-Wl,--build-id={keel.build_id}", "-Xlinker", f"--package-metadata={keel.note}"]
+    shared = ["gcc", "-O1", "-fPIC", "-shared", "-nostdlib", "-s", *ids]
     versions = ["-Wl,--version-script=versions"] if keel.versions else []
     _run([*shared, *versions, f"-Wl,-soname,{keel.soname}", *keel.link.split(), "-o", str(library), "lib.c"], work)
     _run([*shared, "-o", str(root / "usr/lib64/keel/probe.so"), "module.c"], work)
-    tool = ["gcc", "-O1", "-fPIE", "-pie", "-nostdlib", "-s", ids, "-o", str(root / "usr/bin/keel"), "tool.c"]
+    tool = ["gcc", "-O1", "-fPIE", "-pie", "-nostdlib", "-s", *ids, "-o", str(root / "usr/bin/keel"), "tool.c"]
     _run([*tool, str(library)], work)
+    (work / keel.debug_file).write_text(keel.debug_file)
+    for path in (library, root / "usr/lib64/keel/probe.so", root / "usr/bin/keel"):
+        _run(["objcopy", f"--add-gnu-debuglink={keel.debug_file}", str(path)], work)
     (root / "usr/lib64/libkeel.so").symlink_to("libkeel.so.1")
     (root / "usr/lib64/libkeel.so.1").symlink_to("libkeel.so.1.2")
     _run(["gcc", "-O1", "-c", "st.c"], work)

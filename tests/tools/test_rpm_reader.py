@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -11,9 +12,10 @@ from tempfile import mkdtemp
 import pytest
 
 from release.product.interface_differences import differences, product_differences
-from release.product.interfaces import BinaryInterface
+from release.product.interfaces import BinaryInterface, as_binary, from_bytes, to_bytes
 from release.tools.rpm_reader import read_interfaces
 from tests.tools.changed_rpms import LIBRARY, MODULE, STATIC, TOOL, VERSIONS, Keel, build
+from tests.tools.tiny_rpms import fleet
 
 FILE_TIME = 1767225600
 
@@ -68,6 +70,12 @@ CHANGES = {
         interface="keel",
         product="keel",
         words="libkeel.so.1 exports keel_names@@KEEL_1.0 OBJECT 40: in addition",
+    ),
+    "what a compiler left in the library": Change(
+        keel=edited(library=LIBRARY + '__asm__(".section .rustc; .string \\"crate\\"");'),
+        interface="keel",
+        product="keel",
+        words="libkeel.so.1 section .rustc",
     ),
     "a weak symbol": Change(
         keel=edited(library=LIBRARY.replace("int keel_lift", "__attribute__((weak)) int keel_lift")),
@@ -161,6 +169,8 @@ CHANGES = {
     "the time in bytecode": Change(keel=edited(bytecode_seconds=99)),
     "the build id": Change(keel=edited(build_id="0x" + "cd" * 20)),
     "the length of the build id": Change(keel=edited(build_id="0x" + "cd" * 16)),
+    "the note of the package in every ELF file": Change(keel=edited(note='{"release":"2.skiff1^12345678"}')),
+    "the name of the debug file": Change(keel=edited(debug_file="keel-1.2-2.skiff1^12345678.debug")),
     "how the payload is compressed": Change(keel=edited(payload="w6.xzdio")),
     "the release by hand": Change(
         keel=edited(release="3.skiff1"),
@@ -199,3 +209,59 @@ def test_a_change_moves_exactly_the_digests_that_it_should(what: str) -> None:
     assert bool(seen) is bool(moved), seen
     assert bool(sold) is bool(shipped), sold
     assert not change.words or any(change.words in line for line in (*seen, *sold)), (seen, sold)
+
+
+def test_a_record_gives_everything_back() -> None:
+    packages = interfaces(Keel())
+    assert from_bytes(to_bytes(packages)) == packages
+    assert to_bytes(packages) == to_bytes(packages[::-1])
+
+
+def test_the_resolver_gets_what_rpm_knows() -> None:
+    binary = as_binary(interfaces(Keel())[0])
+    assert binary.evr == "1.2-2.skiff1"
+    assert {"keel = 1.2-2.skiff1", "libkeel.so.1(KEEL_1.0)(64bit)"} <= set(binary.provides)
+    assert "/usr/bin/keel" in binary.files
+
+
+def test_every_package_is_answered_in_its_place() -> None:
+    paths = [*fleet().values()][:-1] + list(rpms(Keel()).values())
+    assert [each.file for each in asyncio.run(read_interfaces(paths))] == [path.name for path in paths]
+    assert asyncio.run(read_interfaces(paths[::-1])) == asyncio.run(read_interfaces(paths))[::-1]
+
+
+def test_hard_links_are_one_file_with_many_names() -> None:
+    folder = "%{buildroot}/usr/bin"
+    link = f"ln {folder}/keel {folder}/a-keel; ln {folder}/keel {folder}/z"
+    one, two = (interfaces(edited(install=link, build_id=f"0x{byte * 20}")) for byte in ("ab", "cd"))
+    entries = dict(one[0].paths())
+    assert entries["/usr/bin/a-keel"] == entries["/usr/bin/keel"] == entries["/usr/bin/z"]
+    assert not product_differences(one, two)
+
+
+def test_a_compressed_file_counts_by_what_is_inside() -> None:
+    planks = b"planks\n" * 1000
+    fast, small, other = (
+        interfaces(edited(compressed=gzip.compress(content, level, mtime=level)))
+        for content, level in ((planks, 1), (planks, 9), (planks[1:], 9))
+    )
+    assert not product_differences(fast, small)
+    assert differences(small, other) == ("keel: /usr/share/keel/more.gz changed",)
+
+
+def test_debug_files_are_no_part_of_the_product() -> None:
+    def with_debug(release: str, content: str) -> tuple[BinaryInterface, ...]:
+        folder = "%{buildroot}/usr/lib/debug/usr/bin"
+        install = f"mkdir -p {folder}; echo {content} > {folder}/keel-1.2-{release}.x86_64.debug"
+        return interfaces(edited(install=install, files="/usr/lib/debug", release=release))
+
+    assert not product_differences(with_debug("2.skiff1", "a"), with_debug("2.skiff1^1", "b"))
+
+
+def test_a_link_to_our_own_version_is_that_of_the_first_build() -> None:
+    def linked(release: str) -> tuple[BinaryInterface, ...]:
+        link = f"ln -s keel-1.2-{release} %{{buildroot}}/usr/share/keel/current"
+        return interfaces(edited(install=link, release=release))
+
+    assert not product_differences(linked("2.skiff1"), linked("2.skiff1^1"))
+    assert differences(linked("2.skiff1"), linked("2.skiff1^1")), "a build sees where it leads"
