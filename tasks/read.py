@@ -14,6 +14,7 @@ from release.source.distro import Distro, parse_distro
 from release.source.specs import Package
 from release.source.toolchain import ToolchainLock, parse_lock
 from release.tools.git_files import CommitFiles
+from release.tools.namespaces import InNamespaces
 from release.tools.specparser import Parsed, ParseOrder, SpecParser
 
 if TYPE_CHECKING:
@@ -117,6 +118,11 @@ async def parse_tree(tree: Tree, *, parser: SpecParser, arch: str) -> SourceTree
     )
     parsed: Parsed = await parser.parse(order)
     return SourceTree(tree=tree, arch=arch, packages=tuple(parsed.packages.values()), failed=parsed.failed)
+
+
+def system_parser(folder: Path) -> SpecParser:
+    """Reads specs with the system's own rpm, in namespaces: for forecasts. `folder` keeps what it read."""
+    return SpecParser(place=InNamespaces(), folder=folder)
 
 
 def refuse_failures(source: SourceTree) -> tuple[Package, ...]:

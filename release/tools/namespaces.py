@@ -21,6 +21,7 @@ PYTHON = "/usr/bin/python3"  # the system's: it has the bindings of the system's
 BINDINGS = Path(RPM_BINDINGS)
 _RPM = (Path("/usr/lib/rpm"), BINDINGS.parent)
 _LIBRARIES = "librpm*.so.*"
+_CAPABILITIES = ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP")  # for leaving root
 _SCRATCH_BYTES = 16 << 20
 _TMP = "/tmp"  # noqa: S108 - of the place, not of this machine
 # systemd.exec(5), DynamicUser: no package and no person has a user in this range. One each, because the kernel
@@ -53,18 +54,12 @@ class InNamespaces:
 
 def _bwrap(environment: Mapping[str, str], reads: Mapping[str, Path]) -> Iterator[str]:
     yield from ("bwrap", "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try")
-    yield from ("--as-pid-1", "--die-with-parent", "--new-session", "--hostname", "slipway", "--clearenv")
+    yield from ("--die-with-parent", "--new-session", "--hostname", "slipway", "--clearenv")
+    # Not as process 1: that is bubblewrap's own, of our user, so that its end reaches it and with it all others.
     if os.geteuid() == 0:  # root needs no user namespace, which a container may forbid
-        yield from (
-            "--cap-drop",
-            "ALL",
-            "--cap-add",
-            "CAP_SETUID",
-            "--cap-add",
-            "CAP_SETGID",
-            "--cap-add",
-            "CAP_SETPCAP",
-        )
+        yield from ("--cap-drop", "ALL")
+        for name in _CAPABILITIES:
+            yield from ("--cap-add", name)
     else:
         yield from ("--unshare-user", "--disable-userns", "--uid", "65534", "--gid", "65534")
     yield from ("--ro-bind", "/usr", "/usr", "--perms", "0755", "--dir", "/etc")
@@ -88,7 +83,7 @@ def _as_nobody() -> tuple[str, ...]:
         return ()
     user = str(random.randint(*_USERS))  # noqa: S311 - no secret
     ids = ("--reuid", user, "--regid", user, "--clear-groups")
-    less = ("--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=-all", "--no-new-privs", "--pdeathsig", "SIGKILL")
+    less = ("--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=-all", "--no-new-privs")
     return ("setpriv", *ids, *less, "--")
 
 

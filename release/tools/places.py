@@ -24,7 +24,8 @@ class Place(Protocol):
     async def run(
         self, argv: Sequence[str], *, reads: Mapping[str, Path], environment: Mapping[str, str], seconds: float
     ) -> Ended:
-        """Run a program to its end as process 1. `reads` maps paths of the place to folders, mounted read-only."""
+        """Run a program to its end, alone in its process namespace. `reads` maps paths of the place to
+        folders, mounted read-only."""
 
 
 class InContainer:

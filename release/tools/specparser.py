@@ -27,6 +27,7 @@ _AT_ONCE = 128  # specs of one run: what is read is kept run by run
 _WORTH = 32  # specs worth a place of their own: one starts in about as long as it reads them
 # No clock, no home, no count of processors: facts are the same on every machine and every day.
 _ENVIRONMENT = {**BASE_ENVIRONMENT, "HOME": "/nonexistent", "SOURCE_DATE_EPOCH": "0", "RPM_BUILD_NCPUS": "1"}
+_KILLED = 128 + 9
 _LINE = re.compile(r"(?:line |\.spec:)(\d+)")
 _STAGED = re.compile(rf"{TREE}/(?:[0-9a-f]{{32}}|{MACROS})/")
 
@@ -102,15 +103,17 @@ class SpecParser:
         failed: dict[str, Error] = {}
 
         async def some(slice_: list[str]) -> None:
-            async with free:
-                staged = await asyncio.to_thread(make_stage, self._work(order, slice_), self._folder)
-                try:
-                    answers = await self._answers(staged)
-                finally:
-                    await asyncio.to_thread(staged.remove)
-            packages, refused = await asyncio.to_thread(self._keep, order.files, answers, keys)
-            known.update(packages)
-            failed.update({**staged.refused, **refused})
+            while slice_:
+                async with free:
+                    staged = await asyncio.to_thread(make_stage, self._work(order, slice_), self._folder)
+                    try:
+                        answers = await self._answers(staged)
+                    finally:
+                        await asyncio.to_thread(staged.remove)
+                packages, refused = await asyncio.to_thread(self._keep, order.files, answers, keys)
+                known.update(packages)
+                failed.update({**staged.refused, **refused})
+                slice_ = [spec for spec in staged.specs if spec not in answers]
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -201,18 +204,20 @@ def _package(files: CommitFiles, spec: str, facts: str, signatures: Mapping[str,
 def _answers(ended: Ended, specs: Sequence[str]) -> Mapping[str, str | Refused]:
     """What the reader said; whatever else is in the log belongs to the error that it explains."""
     lines = ended.log.splitlines()
+    tail = b"\n       ".join(line for line in lines[-10:] if not line.startswith(b"{")).decode("utf-8", "replace")
     answers: dict[str, str | Refused] = {}
     for line in lines:
         if not line.startswith(b"{"):
             continue
         answer = json.loads(line)
         if "spec" not in answer:
-            told = _STAGED.sub("", answer["error"])
+            told = _STAGED.sub("", f"{answer['error']}\n       {tail}".strip())
             raise Refused("the macros of the tree do not load", got=told, where="distro.yaml: macro_files")
         answers[answer["spec"]] = answer.get("facts") or _refusal(answer["spec"], answer["error"])
     missing = [spec for spec in specs if spec not in answers]
+    if ended.code == _KILLED and missing:  # the others are read by the next reader
+        return {**answers, missing[0]: _refusal(missing[0], "reading it ended its reader, too: it was killed")}
     if ended.code or missing:
-        tail = b"\n".join(line for line in lines[-10:] if not line.startswith(b"{")).decode("utf-8", "replace")
         raise Broken(
             "the spec parser did not end its work",
             where=missing[0] if missing else None,

@@ -78,7 +78,8 @@ def _remove(folder: Path) -> None:
 
 def _written(work: Work, folder: Path) -> Stage:
     names, refused = _named(work)
-    places = {path: folder / MACROS / path for path in work.macro_files}
+    work.files.stage({path: folder / MACROS / path for path in work.macro_files})
+    places: dict[str, Path] = {}
     for beside, name in names.items():
         places |= {path: folder / name / path for path in work.files.below(beside)}
     work.files.stage(places)

@@ -216,3 +216,10 @@ async def test_reads_a_hundred_specs_in_seconds(tree: Tree) -> None:
     began = time.monotonic()
     await tree.parse()
     assert time.monotonic() - began < 0.5
+
+
+async def test_the_spec_of_the_macros_is_read_like_any_other(tree: Tree) -> None:
+    tree.write("SPECS/macros/own", "%flavour sweet\n")
+    tree.macro_files = ("SPECS/macros/own",)
+    path = tree.add("macros", "Source0: own\nRequires: %{flavour}-%(cat %{SOURCE0} | cut -c 2-4)")
+    assert await tree.requires(path) == ("sweet-fla",)
