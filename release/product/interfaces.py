@@ -23,7 +23,8 @@ _INSTALLING = ("pre", "post", "pretrans", "posttrans", "triggers", "filetriggers
 
 
 class FileEntry(NamedTuple):
-    """One file: its kind, `mode owner group` and perhaps capabilities or device number, rpm's flags, and its content.
+    """One file: its kind, its mode (octal) with owner and group unless both are root, capabilities or device number if
+    it has them, rpm's flags, and its content.
 
     `content` is the fingerprint of the normalised content, or a link's target; `exports` that of a library's exports.
     """

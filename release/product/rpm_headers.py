@@ -19,8 +19,9 @@ from release.product.interfaces import BinaryInterface, FileEntry, first_build
 LISTED_EXPORTS = 5000
 """A library that exports more is recorded by its fingerprint alone; the lines are for people."""
 _WEAK = ("recommends", "suggests", "supplements", "enhances")
-# Of these the bytes need not be those of another build of the same: look inside. By rpm's own classes (libmagic).
-_NORMALISED = ("ELF", "gzip", "XZ", "Zstandard", "bzip2", "current ar archive", "Zip", "Java archive", "python ")
+# Of these the bytes need not be those of another build of the same: look inside. Words of rpm's classes, which are
+# those of libmagic ("setuid ELF 64-bit LSB pie executable").
+_NORMALISED = ("ELF", "gzip", "XZ", "Zstandard", "bzip2", "ar archive", "Zip", "Java archive", "yte-compiled")
 _NAMES = (".gz", ".xz", ".zst", ".bz2", ".a", ".pyc", ".jar", ".war", ".whl", ".egg", ".zip", ".so", ".o", ".ko")
 
 
@@ -49,7 +50,7 @@ class HeaderFile(NamedTuple):
     def normalised(self) -> bool:
         """Whether its content must be looked at; otherwise its digest says all there is to say."""
         unknown = not self.about  # an rpm that does not classify
-        return unknown or self.about.startswith(_NORMALISED) or self.path.endswith(_NAMES)
+        return unknown or any(word in self.about for word in _NORMALISED) or self.path.endswith(_NAMES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,9 +161,13 @@ def _content(file: HeaderFile, reading: FileReading | None) -> str:
 
 
 def _attributes(file: HeaderFile) -> str:
-    words = [f"{file.mode & 0o177777:o}", file.owner, file.group]
-    device = [f"device {file.device}"] if stat.S_ISBLK(file.mode) or stat.S_ISCHR(file.mode) else []
-    return " ".join([*words, *device, *([file.capabilities] if file.capabilities else [])])
+    """Nearly every file is of root and root, which goes without saying."""
+    words = [f"{file.mode & 0o177777:o}"]
+    if (file.owner, file.group) != ("root", "root"):
+        words += [file.owner, file.group]
+    if stat.S_ISBLK(file.mode) or stat.S_ISCHR(file.mode):
+        words += ["device", str(file.device)]
+    return " ".join([*words, file.capabilities]).rstrip()
 
 
 def _source_of(path: str) -> str:

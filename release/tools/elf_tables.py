@@ -6,7 +6,6 @@ may be hostile: what cannot be read, or is larger than a real one could be, rais
 
 from __future__ import annotations
 
-import io
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +13,8 @@ from typing import IO, NamedTuple, cast
 
 from elftools.elf.elffile import ELFFile
 from elftools.elf.enums import ENUM_D_TAG, ENUM_SH_TYPE_BASE
+
+from release.tools.view_stream import ViewStream
 
 LIMIT_SECTIONS = 1 << 16
 LIMIT_NAME_BYTES = 1 << 16
@@ -86,7 +87,7 @@ class Elf:
 
 def open_elf(content: memoryview) -> Elf:
     """The tables of a file; whatever a broken one makes pyelftools raise comes through, beside `NotElf`."""
-    file = ELFFile(cast(IO[bytes], _Stream(content)))
+    file = ELFFile(cast(IO[bytes], ViewStream(content)))
     header, wide = file.header, file.elfclass == 64
     if not 0 < file.num_sections() <= LIMIT_SECTIONS:
         raise NotElf("sections")
@@ -115,33 +116,6 @@ def _until_null(tags: list[tuple[int, ...]]) -> Iterator[tuple[int, int]]:
         if not tag:
             return
         yield tag, value
-
-
-class _Stream(io.RawIOBase):
-    """A buffer as the stream that pyelftools wants, without a copy of it."""
-
-    def __init__(self, content: memoryview) -> None:
-        self._content, self._at = content, 0
-
-    def read(self, size: int = -1) -> bytes:
-        end = len(self._content) if size < 0 else min(len(self._content), self._at + size)
-        taken = bytes(self._content[self._at : end])
-        self._at = max(self._at, end)
-        return taken
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        base = (0, self._at, len(self._content))[whence]
-        self._at = max(0, base + offset)
-        return self._at
-
-    def tell(self) -> int:
-        return self._at
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
 
 
 def text_at(table: bytes, start: int) -> str:

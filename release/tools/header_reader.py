@@ -22,12 +22,12 @@ TRIGGERS = ("trigger", "filetrigger", "transfiletrigger")
 TRIGGER_PARTS = ("scripts", "scriptprog", "scriptflags", "name", "version", "flags", "index", "priorities")
 DEPENDENCIES = ("provide", "require", "conflict", "obsolete", "recommend", "suggest", "supplement", "enhance")
 TEXTS = ("summary", "description", "license", "url", "group", "vendor", "packager", "distribution", "prefixes")
-LONG_CLASS = 24
+LONG_CLASS = 60
 
 
 def main() -> None:
     """Answer for each path."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEGABYTES << 20, MEGABYTES << 20))
+    resource.setrlimit(resource.RLIMIT_DATA, (MEGABYTES << 20, MEGABYTES << 20))
     transaction = rpm.TransactionSet()
     transaction.setVSFlags(rpm._RPMVSF_NOSIGNATURES)  # whose package it is, others ask; digests are checked
     for path in sys.argv[1:]:

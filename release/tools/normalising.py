@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bz2
-import io
 import lzma
 import zipfile
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from release.product.file_kinds import ElfType
 from release.product.fingerprints import Parts, fingerprint
 from release.tools.elf import read_elf
 from release.tools.elf_tables import NotElf
+from release.tools.view_stream import ViewStream
 
 CHUNK_BYTES = 1 << 20
 LIMIT_INNER_BYTES = 8 << 30
@@ -100,7 +100,7 @@ def _streamed(opened: Callable[[IO[bytes]], Any]) -> Callable[[memoryview], Iter
     """Pieces from a library that reads a file to its very end, and complains of what does not belong there."""
 
     def pieces(content: memoryview) -> Iterator[bytes]:
-        with opened(io.BytesIO(content)) as file:
+        with opened(cast(IO[bytes], ViewStream(content))) as file:
             while piece := file.read(CHUNK_BYTES):
                 yield piece
 
@@ -111,16 +111,17 @@ def _restarted(made: Callable[[], Any]) -> Callable[[memoryview], Iterator[bytes
     """Pieces from a library whose own files stop silently at what does not belong there (lzma, bz2)."""
 
     def pieces(content: memoryview) -> Iterator[bytes]:
-        rest: bytes | memoryview = content
+        chunks = (bytes(content[at : at + CHUNK_BYTES]) for at in range(0, len(content), CHUNK_BYTES))
+        rest = next(chunks, b"")
         while rest:
             unpacker = made()
             while not unpacker.eof:
-                piece = unpacker.decompress(rest, CHUNK_BYTES)
-                if not piece and not rest and not unpacker.eof:
+                if unpacker.needs_input and not rest:
                     raise EOFError
-                rest = b""
-                yield piece
-            rest = unpacker.unused_data
+                yield unpacker.decompress(rest if unpacker.needs_input else b"", CHUNK_BYTES)
+                if unpacker.needs_input:
+                    rest = next(chunks, b"")
+            rest = unpacker.unused_data or next(chunks, b"")
 
     return pieces
 
@@ -151,7 +152,7 @@ def _ar(content: memoryview, _budget: Budget) -> str:
 def _zip(content: memoryview, budget: Budget) -> str:
     """Members with name, mode and content, in their order, without times."""
     parts = Parts()
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+    with zipfile.ZipFile(cast(IO[bytes], ViewStream(content))) as archive:
         members = archive.infolist()
         if len(members) > LIMIT_MEMBERS:
             raise ValueError("too many members")

@@ -26,7 +26,7 @@ from libarchive.exception import ArchiveError
 
 from release.tools.normalising import Budget, reading
 
-MEGABYTES = 2048
+MEGABYTES = 1024  # of memory of its own: large files are mapped, which is not counted
 MEMORY_BYTES = 32 << 20  # a larger file is spooled to disk, and mapped
 CHUNK_BYTES = 1 << 20
 # The names that rpm gives the compressors of payloads, and libarchive's filters for them.
@@ -39,7 +39,7 @@ class Bad(Exception):
 
 def main() -> None:
     """Answer for each RPM."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEGABYTES << 20, MEGABYTES << 20))
+    resource.setrlimit(resource.RLIMIT_DATA, (MEGABYTES << 20, MEGABYTES << 20))
     for rpm in json.load(sys.stdin)["rpms"]:
         try:
             answer: dict[str, Any] = {"readings": read(**rpm)}

@@ -121,7 +121,7 @@ CHANGES = {
     "a data file": Change(keel=edited(data="planks 13\n"), interface="keel", product="keel"),
     "a configuration file": Change(keel=edited(configuration="depth = 2\n"), interface="keel", product="keel"),
     "a file's mode": Change(
-        keel=edited(mode=0o600), interface="keel", product="keel", words="/usr/share/keel/planks is 100600 root root"
+        keel=edited(mode=0o600), interface="keel", product="keel", words="/usr/share/keel/planks is 100600, was 100644"
     ),
     "a file that is new": Change(
         keel=edited(install="echo x > %{buildroot}/usr/share/keel/x"),
@@ -265,3 +265,10 @@ def test_a_link_to_our_own_version_is_that_of_the_first_build() -> None:
 
     assert not product_differences(linked("2.skiff1"), linked("2.skiff1^1"))
     assert differences(linked("2.skiff1"), linked("2.skiff1^1")), "a build sees where it leads"
+
+
+def test_the_build_id_of_a_program_that_runs_as_root_does_not_count_either() -> None:
+    setuid = "chmod 4755 %{buildroot}/usr/bin/keel"
+    one, two = (interfaces(edited(install=setuid, build_id=f"0x{byte * 20}")) for byte in ("ab", "cd"))
+    assert dict(one[0].paths())["/usr/bin/keel"].attributes == "104755"
+    assert not product_differences(one, two)
