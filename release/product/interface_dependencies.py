@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable
 
 from release.source.rebuild_suffix import unsuffixed
 
-# Capabilities of rpm itself, and of one build: whoever has this rpm can read it; build ids change with the release.
-_NEVER = re.compile(r"rpmlib\(|debuginfo\(build-id\)|elf\(buildid\)")
+# Capabilities of rpm itself, and of one build: whoever has this rpm can read the package; build ids, and the sonames
+# that rpm makes of the names of debug files, change with the release.
+_NEVER = re.compile(r"rpmlib\(|debuginfo\(build-id\)|elf\(buildid\)|\S+\.debug(\(\S*\))*\Z")
 # `libc.so.6(GLIBC_2.34)(64bit)`: the soname, the version of the symbols it needs, the word size.
 _SYMBOL_VERSION = re.compile(r"(?P<soname>\S+\.so[^\s()]*)\([^\s()]*\)(?P<bits>\(64bit\))?\Z")
 

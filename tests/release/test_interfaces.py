@@ -160,6 +160,7 @@ def test_a_subpackage_with_a_version_of_its_own_knows_the_release_of_its_source(
 
 def test_capabilities_of_rpm_and_of_one_build_never_count() -> None:
     texts = ["rpmlib(FileDigests) <= 4.6.0-1", "debuginfo(build-id) = 00ff", "elf(buildid) = 00ff"]
+    texts += ["libkeel.so.1-1-1.azl3^1.x86_64.debug()(64bit)"]
     assert observable(texts, ["1"]) == shippable(texts, ["1"]) == []
 
 

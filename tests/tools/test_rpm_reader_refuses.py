@@ -57,6 +57,14 @@ def test_one_flipped_bit_is_refused(tmp_path: Path, where: str) -> None:
         read(written(tmp_path, bytes(raw)))
 
 
+def test_a_flipped_bit_is_found_although_no_file_had_to_be_read(tmp_path: Path) -> None:
+    raw = bytearray(fleet()["hull-1.0"].read_bytes())
+    assert read(written(tmp_path, bytes(raw)))
+    raw[-1] ^= 4
+    with pytest.raises(Refused, match="damaged or cut short"):
+        read(written(tmp_path, bytes(raw)))
+
+
 def test_something_else_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refused, match=r"not a whole RPM file"):
         read(written(tmp_path, b"#!/bin/sh\n" * 1000))
