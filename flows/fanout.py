@@ -4,20 +4,24 @@ dependents."""
 from __future__ import annotations
 
 import asyncio
-import heapq
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
+from types import MappingProxyType
 from typing import Generic, TypeVar
 
 from release.errors import Broken, Error
 
 T = TypeVar("T")
+Unit = tuple[str, ...]
+"""Names that are worked on together: one, or a knot of some that need each other."""
+Needs = Mapping[Unit, frozenset[str]]
+"""For each unit the names outside of it that must be done before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome(Generic[T]):
-    """What became of every node: its result, its error, or the failed node that blocks it."""
+    """What became of every name: its result, its error, or the failed name that blocks it."""
 
     done: Mapping[str, T]
     failed: Mapping[str, Error]
@@ -25,23 +29,26 @@ class Outcome(Generic[T]):
 
 
 async def fan_out(
-    needs: Mapping[str, frozenset[str]],
-    work: Callable[[str, Mapping[str, T]], Awaitable[T]],
+    needs: Callable[[], Needs],
+    work: Callable[[Unit, Mapping[str, T]], Awaitable[Mapping[str, T]]],
     *,
     jobs: int,
+    failed: Mapping[str, Error] = MappingProxyType({}),
 ) -> Outcome[T]:
-    """Run `work(name, results of what it needs)` for every node of an acyclic graph, at most `jobs` at a time.
+    """Run `work(unit, all results so far)` for every unit, at most `jobs` at a time; it gives a result for each name.
 
-    Among the ready nodes the one with the longest chain of dependents behind it goes first (critical path). A node
-    that raises an `Error` blocks what depends on it and nothing else. Any other exception, and cancellation,
-    ends the whole fan-out after every running node was cancelled and awaited.
+    `needs` is asked again after each unit, because what was built may show what nobody could know before; it gives
+    the same object where nothing is new. Units that run or are done stay as they were. Among the ready units
+    the one with the longest chain behind it goes first (critical path). What `failed` before it began, and a unit that
+    raises an `Error`, blocks what depends on it and nothing else. Any other exception, and cancellation, ends the
+    whole fan-out after every running unit was cancelled and awaited.
     """
-    run = _Run(needs, work)
-    live: dict[asyncio.Task[T], str] = {}
+    run = _Run(needs, work, failed)
+    live: dict[asyncio.Task[Mapping[str, T]], Unit] = {}
     try:
         while True:
-            while len(live) < jobs and (name := run.next_ready()) is not None:
-                live[asyncio.create_task(run.start(name), name=name)] = name
+            while len(live) < jobs and (unit := run.next_ready()) is not None:
+                live[asyncio.create_task(run.start(unit), name="+".join(unit))] = unit
             if not live:
                 return run.outcome()
             finished, _ = await asyncio.wait(live, return_when=asyncio.FIRST_COMPLETED)
@@ -54,54 +61,67 @@ async def fan_out(
 
 
 class _Run(Generic[T]):
-    """The working state of one fan-out, apart from its frozen inputs."""
+    """The working state of one fan-out, apart from its inputs."""
 
     def __init__(
-        self, needs: Mapping[str, frozenset[str]], work: Callable[[str, Mapping[str, T]], Awaitable[T]]
+        self,
+        needs: Callable[[], Needs],
+        work: Callable[[Unit, Mapping[str, T]], Awaitable[Mapping[str, T]]],
+        failed: Mapping[str, Error],
     ) -> None:
-        self._needs = needs
+        self._ask = needs
         self._work = work
-        self._weight = chain_lengths(needs)
-        self._sorter = TopologicalSorter(needs)
-        self._sorter.prepare()
-        self._ready: list[tuple[int, str]] = []
+        self._needs: Needs = {}
+        self._order: tuple[Unit, ...] = ()
+        self._started: set[str] = set(failed)
         self._done: dict[str, T] = {}
-        self._failed: dict[str, Error] = {}
+        self._failed: dict[str, Error] = dict(failed)
 
-    def next_ready(self) -> str | None:
-        for name in self._sorter.get_ready():
-            heapq.heappush(self._ready, (-self._weight[name], name))
-        return heapq.heappop(self._ready)[1] if self._ready else None
+    def next_ready(self) -> Unit | None:
+        self._look()
+        done = self._done.keys()
+        for unit in self._order:
+            if self._started.isdisjoint(unit) and self._needs[unit] <= done:
+                self._started.update(unit)
+                return unit
+        return None
 
-    async def start(self, name: str) -> T:
-        return await self._work(name, {need: self._done[need] for need in self._needs[name]})
+    async def start(self, unit: Unit) -> Mapping[str, T]:
+        return await self._work(unit, MappingProxyType(self._done))
 
-    def finish(self, name: str, task: asyncio.Task[T]) -> None:
+    def finish(self, unit: Unit, task: asyncio.Task[Mapping[str, T]]) -> None:
         try:
-            self._done[name] = task.result()
+            self._done.update(task.result())
         except Error as error:
-            self._failed[name] = error  # never marked done in the sorter, so its dependents never become ready
+            self._failed.update(dict.fromkeys(unit, error))
         except asyncio.CancelledError as error:
-            raise Broken(f"{name} was cancelled", hint="run the command again: finished work is kept") from error
-        else:
-            self._sorter.done(name)
+            raise Broken(f"{unit[0]} was cancelled", hint="run the command again: finished work is kept") from error
 
     def outcome(self) -> Outcome[T]:
         blocked: dict[str, str] = {}
-        for name in TopologicalSorter(self._needs).static_order():
-            causes = sorted(need for need in self._needs.get(name, ()) if need in self._failed or need in blocked)
-            if causes:
-                blocked[name] = blocked.get(causes[0], causes[0])
+        for unit in self._order:  # the longest chains first, so that what blocks stands before what it blocks
+            causes = sorted(self._needs[unit] & (self._failed.keys() | blocked.keys()))
+            if causes and not self._failed.keys() & set(unit):
+                blocked |= dict.fromkeys(unit, blocked.get(causes[0], causes[0]))
         return Outcome(done=self._done, failed=self._failed, blocked=blocked)
 
+    def _look(self) -> None:
+        needs = self._ask()
+        if needs is not self._needs:
+            lengths = chain_lengths(needs)
+            self._needs = needs
+            self._order = tuple(sorted(needs, key=lambda unit: (-lengths[unit], unit)))
 
-def chain_lengths(needs: Mapping[str, frozenset[str]]) -> dict[str, int]:
-    """For each node the number of nodes on the longest chain of dependents that starts with it."""
-    dependents: dict[str, list[str]] = {name: [] for name in needs}
-    for name, wanted in needs.items():
+
+def chain_lengths(needs: Needs) -> dict[Unit, int]:
+    """For each unit the number of units on the longest chain of dependents that starts with it."""
+    unit_of = {name: unit for unit in needs for name in unit}
+    before = {unit: {unit_of[name] for name in wanted if name in unit_of} for unit, wanted in needs.items()}
+    dependents: dict[Unit, list[Unit]] = {unit: [] for unit in needs}
+    for unit, wanted in before.items():
         for need in wanted:
-            dependents.setdefault(need, []).append(name)
-    lengths: dict[str, int] = {}
-    for name in reversed(list(TopologicalSorter(needs).static_order())):
-        lengths[name] = 1 + max((lengths[each] for each in dependents[name]), default=0)
+            dependents[need].append(unit)
+    lengths: dict[Unit, int] = {}
+    for unit in reversed(list(TopologicalSorter(before).static_order())):
+        lengths[unit] = 1 + max((lengths[each] for each in dependents[unit]), default=0)
     return lengths

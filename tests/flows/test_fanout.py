@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.fanout import chain_lengths, fan_out
-from release.errors import Broken, Refused
+from flows.fanout import Outcome, Unit, chain_lengths
+from flows.fanout import fan_out as fan_out_units
+from release.errors import Broken, Error, Refused
+
+T = TypeVar("T")
 
 
 def graph(*edges: str) -> dict[str, frozenset[str]]:
@@ -22,6 +26,18 @@ def graph(*edges: str) -> dict[str, frozenset[str]]:
         if second:
             needs.setdefault(second, set()).add(first)
     return {name: frozenset(wanted) for name, wanted in needs.items()}
+
+
+async def fan_out(
+    needs: Mapping[str, frozenset[str]], work: Callable[[str, Mapping[str, T]], Awaitable[T]], *, jobs: int
+) -> Outcome[T]:
+    """One name a unit, needs that never change, and only the results that a name asked for."""
+    units = {(name,): wanted for name, wanted in needs.items()}
+
+    async def one(unit: Unit, done: Mapping[str, T]) -> Mapping[str, T]:
+        return {unit[0]: await work(unit[0], {each: done[each] for each in needs[unit[0]]})}
+
+    return await fan_out_units(lambda: units, one, jobs=jobs)
 
 
 async def test_runs_a_node_only_after_all_it_needs_and_hands_it_their_results() -> None:
@@ -122,4 +138,48 @@ def test_agrees_with_an_oracle_on_any_graph(edges: list[tuple[int, int]], broken
 
 
 def test_chain_lengths_count_dependents() -> None:
-    assert chain_lengths(graph("a>b", "b>c", "a>c", "d")) == {"a": 3, "b": 2, "c": 1, "d": 1}
+    units = {(name,): wanted for name, wanted in graph("a>b", "b>c", "a>c", "d").items()}
+    assert chain_lengths(units) == {("a",): 3, ("b",): 2, ("c",): 1, ("d",): 1}
+
+
+async def test_names_that_need_each_other_are_worked_on_together_after_what_both_need() -> None:
+    order: list[Unit] = []
+
+    async def work(unit: Unit, done: Mapping[str, int]) -> Mapping[str, int]:
+        order.append(unit)
+        return dict.fromkeys(unit, 0)
+
+    units = {("a", "b"): frozenset({"base"}), ("base",): frozenset[str](), ("end",): frozenset({"b"})}
+    outcome = await fan_out_units(lambda: units, work, jobs=2)
+    assert order == [("base",), ("a", "b"), ("end",)]
+    assert set(outcome.done) == {"a", "b", "base", "end"}
+
+
+async def test_a_need_that_shows_while_others_run_is_waited_for() -> None:
+    units = {("a",): frozenset[str](), ("slow",): frozenset[str](), ("user",): frozenset({"a"})}
+    learned = {**units, ("user",): frozenset({"a", "slow"})}
+    order: list[str] = []
+
+    async def work(unit: Unit, done: Mapping[str, int]) -> Mapping[str, int]:
+        nonlocal units
+        await asyncio.sleep(0.01 if unit == ("slow",) else 0)
+        units = learned
+        order.append(unit[0])
+        return {unit[0]: 0}
+
+    await fan_out_units(lambda: units, work, jobs=2)
+    assert order == ["a", "slow", "user"]
+
+
+async def test_what_failed_before_blocks_what_depends_on_it() -> None:
+    async def work(unit: Unit, done: Mapping[str, int]) -> Mapping[str, int]:
+        return dict.fromkeys(unit, 0)
+
+    bad: Error = Refused("rpm cannot read this spec")
+    units = {("user",): frozenset({"bad"}), ("other",): frozenset[str]()}
+    outcome = await fan_out_units(lambda: units, work, jobs=2, failed={"bad": bad})
+    assert (dict(outcome.failed), dict(outcome.blocked), set(outcome.done)) == (
+        {"bad": bad},
+        {"user": "bad"},
+        {"other"},
+    )
