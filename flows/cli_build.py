@@ -7,18 +7,20 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flows.cli_distribution import AsJson
 from flows.cli_tools import installation
-from flows.console import guarded, print_json, print_table, say
+from flows.console import guarded, print_json, say
 
 if TYPE_CHECKING:
-    from release.source.plan import Plan
+    from release.errors import Error
+    from release.forecast.forecasts import Forecast
     from release.tools.builder import BuildOutput
     from tasks.bench import Bench
+    from tasks.recall import Previous
     from tasks.wiring import Tools
 
 Commit = Annotated[
@@ -30,15 +32,15 @@ def plan(commit: Commit = None, as_json: AsJson = False) -> None:
     """What a commit would build, in which order, and why, compared with what the first channel has. Builds nothing."""
 
     def deed() -> None:
-        found = asyncio.run(_plan(commit))
+        from release.forecast.words import text
+
+        found, failures = asyncio.run(_plan(commit))
         if as_json:
             print_json(found.to_json())
-            return
-        rows = [(str(n), step.package, step.reason) for n, step in enumerate(found.steps, 1)]
-        rows += [("", f"image {image.image}", image.reason) for image in found.images]
-        print_table(
-            "plan", ["", "package", "why"], rows or [("", "nothing", "nothing that a release is made of changed")]
-        )
+        else:
+            sys.stdout.write(text(found))
+        if errors := [*(each.error() for each in found.refusals), *failures]:
+            raise errors[0]
 
     sys.exit(guarded(deed, as_json=as_json))
 
@@ -62,17 +64,11 @@ def build(
     sys.exit(guarded(deed))
 
 
-async def _plan(commit: str | None) -> Plan:
-    from release.source.plan import Plan
-    from tasks.detect import changes_since, previous_release
+async def _plan(commit: str | None) -> tuple[Forecast, tuple[Error, ...]]:
+    from tasks.expect import expect
 
-    async with _bench(commit) as (tools, bench):
-        previous = await previous_release(tools, bench.tree.distro)
-        changes = await changes_since(tools, bench.tree, previous)
-        names: dict[str, Any] = (
-            {} if changes.is_empty else dict.fromkeys(each.name for each in bench.tree.distro.images)
-        )
-        return Plan.of(graph=bench.graph, changes=changes, previous=previous.plan if previous else None, images=names)
+    async with _bench(commit) as (_, bench, previous):
+        return expect(bench, previous), bench.source.failures
 
 
 async def _build(package: str, commit: str | None, out: Path) -> BuildOutput:
@@ -82,19 +78,23 @@ async def _build(package: str, commit: str | None, out: Path) -> BuildOutput:
     from release.errors import Misconfigured
     from release.tools.builder import BuildFailed
     from release.tools.sealed import Exceeded
-    from tasks.build import collect_inputs, run_build
+    from tasks.build import run_build
+    from tasks.builds import pull_rpms
+    from tasks.want import want
 
-    async with _bench(commit) as (tools, bench):
+    async with _bench(commit) as (tools, bench, previous):
         if package not in bench.graph.packages:
             raise Misconfigured(
                 f"no package {package!r} in the tree",
                 expected=", ".join(sorted(bench.graph.packages)),
                 hint="slipway plan",
             )
-        inputs = await collect_inputs(tools, bench, package)
+        wanted = want(bench, package, previous.standing if previous else {}, previous)
+        await pull_rpms(tools, bench.tree.distro.rpms_repository, wanted.builds)
+        inputs = {each.rpm.file: tools.store.path_of(each.rpm.digest) for each in wanted.inside}
         with tempfile.TemporaryDirectory(dir=tools.scratch("builds")) as work:
             try:
-                output = await run_build(tools, bench, bench.graph.packages[package], inputs, Path(work))
+                output = await run_build(tools, bench, wanted.package, inputs, Path(work))
             except (BuildFailed, Exceeded) as error:
                 (out / "build.log").write_bytes(error.log)
                 raise
@@ -106,12 +106,14 @@ async def _build(package: str, commit: str | None, out: Path) -> BuildOutput:
 
 
 @asynccontextmanager
-async def _bench(commit: str | None) -> AsyncIterator[tuple[Tools, Bench]]:
-    """The collaborators, and a commit ready for building."""
+async def _bench(commit: str | None) -> AsyncIterator[tuple[Tools, Bench, Previous | None]]:
+    """The collaborators, a commit ready for building, and the release before it."""
     from tasks.bench import make_bench
+    from tasks.detect import previous_release
     from tasks.fetch import fetch_head
     from tasks.prepare import prepare
 
     async with installation() as (tools, _):
         tree = await prepare(tools, commit or await fetch_head(tools, tools.settings.branch))
-        yield tools, await make_bench(tools, tree, invocation="command line")
+        previous = await previous_release(tools, tree.distro)
+        yield tools, await make_bench(tools, tree, previous, invocation="command line"), previous

@@ -10,7 +10,7 @@ from prefect import State, flow, runtime, task
 from prefect.cache_policies import NO_CACHE
 from prefect.states import Completed, Failed
 
-from flows.fanout import fan_out
+from flows.fanout import Needs, Unit, fan_out
 from flows.seen import audit as show
 from release.errors import Refused
 from release.product.builds import Build
@@ -51,7 +51,7 @@ async def _audit(tools: Tools) -> AuditReport:
         raise Refused("there is no release to audit", hint="push a commit to the stable branch first")
     commit = previous.release.source.commit
     tree = await prepare(tools, commit)
-    bench = await make_bench(tools, tree, invocation=str(runtime.flow_run.id or commit))
+    bench = await make_bench(tools, tree, previous, invocation=str(runtime.flow_run.id or commit))
     snapshot = await fetch_snapshot(tools, distro.rpms_repository, previous.release.snapshot.digest)
     published = {build.package: build for build in await fetch_builds(tools, distro.rpms_repository, snapshot)}
     packages = await _rebuild_all(tools, bench, published)
@@ -62,15 +62,17 @@ async def _audit(tools: Tools) -> AuditReport:
 
 async def _rebuild_all(tools: Tools, bench: Bench, published: Mapping[str, Build]) -> tuple[PackageAudit, ...]:
     folder = tools.scratch("audit")
-    needs = {name: bench.graph.build_inputs(name) for level in bench.graph.order() for name in level}
+    needs: Needs = {(name,): bench.graph.build_inputs(name) for level in bench.graph.order() for name in level}
 
-    async def one(name: str, inputs: Mapping[str, Rebuilt]) -> Rebuilt:
+    async def one(unit: Unit, done: Mapping[str, Rebuilt]) -> Mapping[str, Rebuilt]:
+        (name,) = unit
         again = _rebuild.with_options(task_run_name=f"rebuild {name}")
+        inputs = {each: done[each] for each in needs[unit]}
         made: Rebuilt = await again(tools, bench, name, inputs, published.get(name))
-        return made
+        return {name: made}
 
     try:
-        outcome = await fan_out(needs, one, jobs=tools.settings.jobs)
+        outcome = await fan_out(lambda: needs, one, jobs=tools.settings.jobs)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     found = [each.audit for each in outcome.done.values()]

@@ -2,37 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from prefect import flow, runtime, task
-from prefect.cache_policies import NO_CACHE
+from prefect import flow, runtime
 
 from flows import seen
-from flows.fanout import Outcome, fan_out
+from flows.building import build_all, refuse_failures, waiting
 from release import oci
 from release.digests import canonical_json, digest_of
 from release.errors import Broken, Error, Refused
+from release.forecast.forecasts import Forecast
 from release.product.aliases import ReleaseRef
 from release.product.releases import CERTIFICATES, PLAN, Referrer, Release, SourceCommit, Trust
+from release.source.certificates import Certificates, nothing_new
 from release.source.commits import CommitNote, End
-from release.source.plan import Plan
-from release.status import BuildState, BuildStatus
 from signing.policy import Trust as SignerTrust
 from tasks.assemble import Assembled, assemble, stock
 from tasks.bench import Bench, make_bench
-from tasks.build import Built, build, key_of, reuse
-from tasks.detect import Previous, changes_since, ended_already, previous_release
+from tasks.certify import certify
+from tasks.detect import ended_already, previous_release
+from tasks.expect import expect
 from tasks.follow import follow
 from tasks.prepare import Tree, check, prepare
 from tasks.progress import Progress, new_run
 from tasks.promote import promote
 from tasks.publish import PublishedSnapshot, provenance_of, publish_release, publish_snapshot
+from tasks.recall import Previous
 from tasks.record import record
 from tasks.settings import read_settings
+from tasks.want import Made
 from tasks.wiring import Tools, open_tools
 
-UNCHANGED = "nothing that it is made from changed"
+UNCHANGED = "nothing that a release is made of changed"
 STAGES = ("detect", "toolchain", "plan", "build", "publish", "images", "release", "promote")
 
 
@@ -89,17 +92,15 @@ async def _release(tools: Tools, commit: str, progress: Progress) -> CommitNote:
         await follow(tools, tree.distro, tree.distro.channels[0])
         return CommitNote(state=End.RELEASED, release=previous.reference)
     with progress.stage("toolchain"):
-        bench = await make_bench(tools, tree, invocation=str(runtime.flow_run.id or commit))
+        bench = await make_bench(tools, tree, previous, invocation=str(runtime.flow_run.id or commit))
     with progress.stage("plan"):
-        plan = await _plan(tools, bench, previous, progress)
-    if previous and not plan.steps and not plan.images:
-        return CommitNote(
-            state=End.NO_OP, release=previous.reference, reason="nothing that a release is made of changed"
-        )
+        forecast = await _foresee(bench, previous, progress)
+    if previous and forecast.is_empty:
+        return CommitNote(state=End.NO_OP, release=previous.reference, reason=UNCHANGED)
     with progress.stage("build"):
-        built = await _build_all(tools, bench, plan, progress)
+        made = await _build(tools, bench, previous, progress)
     with progress.stage("publish"):
-        builds = [*bench.toolchain.builds, *(each.build for each in built.values())]
+        builds = [*bench.toolchain.builds, *(each.standing.build for each in made.values())]
         snapshot = await publish_snapshot(
             tools, tree.distro, commit=commit, committed=tree.commit.time, builds=builds,
             previous=previous.release.snapshot.digest if previous else None,
@@ -107,101 +108,56 @@ async def _release(tools: Tools, commit: str, progress: Progress) -> CommitNote:
     with progress.stage("images"):
         pantry = await stock(tools, bench, builds, snapshot)
         images = [await assemble(tools, bench, pantry, entry) for entry in tree.distro.images]
+    certificates = certify(bench, made, previous, images)
+    if previous and _is_published(previous, snapshot, images):
+        await seen.certificates(certificates, commit)
+        return CommitNote(state=End.NO_OP, release=previous.reference, reason=nothing_new(certificates))
     with progress.stage("release"):
-        proofs = await provenance_of(tools, tree.distro, builds)
-        reference = await _publish(tools, bench, plan, built, snapshot, images, proofs)
+        known = previous.release.referrers if previous else ()
+        proofs = await provenance_of(tools, tree.distro, builds, known=known)
+        reference = await _publish(tools, bench, forecast, certificates, snapshot, images, proofs)
     with progress.stage("promote"):
         await _enter_first_channel(tools, tree, reference)
-    await seen.release(reference, built, images, progress)
+    await seen.release(reference, made, images, progress)
     return CommitNote(state=End.RELEASED, release=reference)
 
 
-async def _plan(tools: Tools, bench: Bench, previous: Previous | None, progress: Progress) -> Plan:
-    changes = await changes_since(tools, bench.tree, previous)
-    images = {image.name: None for image in bench.tree.distro.images}
-    plan = Plan.of(
-        graph=bench.graph, changes=changes, previous=previous.plan if previous else None,
-        images=images if not changes.is_empty else {},
-    )  # fmt: skip
-    progress.plan(tuple(_waiting(bench, step.package, step.reason) for step in plan.steps))
-    await seen.plan(plan, bench.tree.commit.sha)
-    return plan
+async def _foresee(bench: Bench, previous: Previous | None, progress: Progress) -> Forecast:
+    """What will be built and what may be; `Refused` for what no build can make good."""
+    forecast = await asyncio.to_thread(expect, bench, previous)
+    if forecast.refusals:
+        raise forecast.refusals[0].error()
+    progress.plan(tuple(waiting(bench, each.package, "; ".join(each.reasons)) for each in forecast.certain))
+    await seen.forecast(forecast, bench.tree.commit.sha)
+    return forecast
 
 
-def _waiting(bench: Bench, name: str, reason: str) -> BuildStatus:
-    evr = bench.graph.packages[name].evr
-    return BuildStatus(package=name, evr=evr, arch=bench.arch, state=BuildState.WAITING, reason=reason)
-
-
-async def _build_all(tools: Tools, bench: Bench, plan: Plan, progress: Progress) -> Mapping[str, Built]:
-    """Every package of the tree, from the registry where its key is known, otherwise built; keeps going on failure."""
-    planned = {step.package for step in plan.steps}
-    needs = {name: bench.graph.build_inputs(name) for level in bench.graph.order() for name in level}
-
-    async def one(name: str, inputs: Mapping[str, Built]) -> Built:
-        key = key_of(bench, name, inputs)
-        found = await reuse(tools, bench, key)
-        if found:
-            if name in planned:
-                progress.build(name, BuildState.CACHED)
-            return found
-        progress.also(_waiting(bench, name, "its build key is new: another import of the toolchain, or lost builds"))
-        progress.build(name, BuildState.BUILDING)
-        try:
-            made: Built = await _build.with_options(task_run_name=f"build {name}")(tools, bench, name, key, inputs)
-        except Error:
-            progress.build(name, BuildState.FAILED)
-            raise
-        progress.build(
-            name,
-            BuildState.BUILT,
-            seconds=made.seconds,
-            rpmbuild_seconds=made.rpmbuild_seconds,
-            log_url=made.log_url,
-        )
-        return made
-
-    outcome = await fan_out(needs, one, jobs=tools.settings.jobs)
-    for name in outcome.blocked:
-        progress.build(name, BuildState.BLOCKED)
+async def _build(tools: Tools, bench: Bench, previous: Previous | None, progress: Progress) -> Mapping[str, Made]:
+    outcome = await build_all(tools, bench, previous, progress, jobs=tools.settings.jobs)
     await seen.builds(outcome.done)
-    _refuse_failures(outcome)
+    refuse_failures(outcome)
+    bench.require_complete(outcome.done)
     return outcome.done
 
 
-@task(name="build", cache_policy=NO_CACHE, persist_result=False)
-async def _build(tools: Tools, bench: Bench, name: str, key: str, inputs: Mapping[str, Built]) -> Built:
-    return await build(tools, bench, name, key, inputs)
-
-
-def _refuse_failures(outcome: Outcome[Built]) -> None:
-    """One error for everything that failed: the first in full, the others and what they block by name."""
-    if not outcome.failed:
-        return
-    (_, first), *others = outcome.failed.items()
-    if others:
-        first.hint = f"{first.hint}\n  also failed: {', '.join(sorted(name for name, _ in others))}"
-    if outcome.blocked:
-        first.hint = f"{first.hint}\n  not built, because it needs them: {', '.join(sorted(outcome.blocked))}"
-    raise first
+def _is_published(previous: Previous, snapshot: PublishedSnapshot, images: Sequence[Assembled]) -> bool:
+    """Whether the release would be, digest by digest, the one before."""
+    before = {each.repository: each.digest for each in previous.release.images}
+    now = {each.image.repository: each.image.digest for each in images}
+    return (previous.release.snapshot.digest, before) == (snapshot.descriptor.digest, now)
 
 
 async def _publish(
     tools: Tools,
     bench: Bench,
-    plan: Plan,
-    built: Mapping[str, Built],
+    forecast: Forecast,
+    certificates: Certificates,
     snapshot: PublishedSnapshot,
-    images: list[Assembled],
+    images: Sequence[Assembled],
     proofs: tuple[Referrer, ...],
 ) -> ReleaseRef:
     distro, commit = bench.tree.distro, bench.tree.commit
-    plan_json = canonical_json(plan.to_json())
-    # Not whether this run built it: a release is the same whichever attempt made it.
-    reasons = {step.package: step.reason for step in plan.steps}
-    certificates = canonical_json(
-        {name: {"key": each.build.key, "reason": reasons.get(name, UNCHANGED)} for name, each in sorted(built.items())}
-    )
+    plan, certified = canonical_json(forecast.to_json()), certificates.to_bytes()
     release = Release(
         source=SourceCommit(repository=tools.repository_uri, commit=commit.sha, time=commit.time),
         distro=distro.name,
@@ -211,10 +167,10 @@ async def _publish(
         snapshot=snapshot.descriptor,
         images=tuple(each.image for each in images),
         referrers=(*proofs, *(sbom for each in images for sbom in each.sboms)),
-        plan=oci.blob(plan_json, PLAN),
-        certificates=oci.blob(certificates, CERTIFICATES),
+        plan=oci.blob(plan, PLAN),
+        certificates=oci.blob(certified, CERTIFICATES),
     )
-    return await publish_release(tools, distro, release, plan=plan_json, certificates=certificates)
+    return await publish_release(tools, distro, release, plan=plan, certificates=certified)
 
 
 async def _enter_first_channel(tools: Tools, tree: Tree, reference: ReleaseRef) -> None:

@@ -7,48 +7,71 @@ from collections.abc import Awaitable, Mapping, Sequence
 
 from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
 
+from release.forecast.forecasts import Forecast
 from release.product.aliases import ReleaseRef
-from release.source.plan import Plan
+from release.source.certificates import Certificates, Outcome
 from tasks.assemble import Assembled
 from tasks.audit import AuditReport
-from tasks.build import Built
 from tasks.progress import Progress
+from tasks.want import Made
 
+ROWS = 200  # of a table that people look at
 _log = logging.getLogger(__name__)
 
 
-async def plan(found: Plan, commit: str) -> None:
-    """A table of what will be built, in order, and why."""
-    rows = [{"package": step.package, "why": step.reason, "after": ", ".join(step.requires)} for step in found.steps]
-    rows += [{"package": f"image {image.image}", "why": image.reason, "after": ""} for image in found.images]
+async def forecast(found: Forecast, commit: str) -> None:
+    """A table of what will be built, in order, and what may be, and why."""
+    rows = [{"package": each.package, "will be built": "yes", "why": "; ".join(each.reasons)} for each in found.certain]
+    rows += [
+        {"package": each.package, "will be built": "if what it observes changes", "why": " ".join(map(str, each.path))}
+        for each in found.possible[:ROWS]
+    ]
+    rows += [
+        {"package": f"image {each.image}", "will be built": "yes" if each.certain else "perhaps", "why": each.reason}
+        for each in found.images
+    ]
     await _shown(acreate_table_artifact(rows, key=f"plan-{commit[:12]}", description="What is rebuilt, and why"))
 
 
-async def builds(done: Mapping[str, Built]) -> None:
+async def builds(done: Mapping[str, Made]) -> None:
     """A table of the builds with durations and links to their logs."""
     rows = [
         {
             "package": name,
-            "evr": each.build.evr,
-            "how": "reused" if each.reused else "built",
-            "seconds": each.seconds,
-            "rpmbuild": each.rpmbuild_seconds,
-            "log": each.log_url or "",
+            "evr": each.standing.build.evr,
+            "how": "built" if each.ran else "stands",
+            "seconds": each.ran.seconds if each.ran else 0,
+            "rpmbuild": each.ran.rpmbuild_seconds if each.ran else 0,
+            "log": each.ran.log_url if each.ran else "",
         }
         for name, each in sorted(done.items())
     ]
     await _shown(acreate_table_artifact(rows, key="builds", description="Builds of this run"))
 
 
+async def certificates(found: Certificates, commit: str) -> None:
+    """A table of every package that something happened to, and why; of a release, or of a commit that gave none."""
+    rows = [
+        {"package": name, "outcome": str(each.outcome), "why": "; ".join(each.reasons)}
+        for name, each in found.packages.items()
+        if each.outcome is not Outcome.UNCHANGED
+    ]
+    await _shown(
+        acreate_table_artifact(
+            rows, key=f"certificates-{commit[:12]}", description="What was compared, and what came of it"
+        )
+    )
+
+
 async def release(
-    reference: ReleaseRef, built: Mapping[str, Built], images: Sequence[Assembled], progress: Progress
+    reference: ReleaseRef, made: Mapping[str, Made], images: Sequence[Assembled], progress: Progress
 ) -> None:
     """The release on one page: digests, images, time of each stage."""
     lines = [
         f"# {reference.alias}",
         f"`{reference.digest}`",
-        f"{sum(not each.reused for each in built.values())} packages built, "
-        f"{sum(each.reused for each in built.values())} taken from the registry.",
+        f"{sum(each.ran is not None for each in made.values())} packages built, "
+        f"{sum(each.ran is None for each in made.values())} stand as they are.",
         "| image | digest | |",
         "|---|---|---|",
         *(

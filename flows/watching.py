@@ -62,7 +62,7 @@ def _lines(run: RunStatus) -> list[tuple[str, str, str]]:
     """(key, subject, text) of everything that has ended, in a stable order."""
     lines = []
     for build in run.builds:
-        if build.state in (BuildState.BUILT, BuildState.CACHED, BuildState.FAILED, BuildState.BLOCKED):
+        if build.state not in (BuildState.WAITING, BuildState.BUILDING):
             seconds = f" in {build.seconds:.1f} s" if build.seconds else ""
             lines.append((f"build {build.package}", "", f"{build.package} {build.state}{seconds}  ({build.reason})"))
     for stage in run.stages:

@@ -23,11 +23,14 @@ class CommitState(StrEnum):
 
 
 class BuildState(StrEnum):
-    """Where one package of a run is; `cached` came from the registry, `blocked` needs one that failed."""
+    """Where one package of a run is; `cached` came from the registry, `blocked` needs one that failed. `skipped` was
+    not built, because nothing that it observes changed; `kept` came out as it is published."""
 
     WAITING = "waiting"
     BUILDING = "building"
     BUILT = "built"
+    KEPT = "kept"
+    SKIPPED = "skipped"
     CACHED = "cached"
     FAILED = "failed"
     BLOCKED = "blocked"

@@ -69,7 +69,9 @@ async def rebuild(
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     needed = {file: path for each in inputs.values() for file, path in each.files.items()}
-    output = await run_build(tools, bench, bench.graph.packages[name], needed, work)
+    package = bench.graph.packages[name]
+    suffix = published.evr.removeprefix(package.evr) if published else ""
+    output = await run_build(tools, bench, package, needed, work, suffix=suffix)
     fresh = {path.name: path for path in output.rpms}
     headers = dict(zip(fresh, await header_digests(list(fresh.values())), strict=True))
     known = {rpm.file: rpm.header_digest for rpm in published.rpms} if published else {}

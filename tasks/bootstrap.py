@@ -23,6 +23,7 @@ from signing.attestations import Run, import_statement
 from signing.policy import Role
 from signing.statements import PROVENANCE, Resource
 from tasks.builds import find_build, keep_rpms, pull_rpms
+from tasks.fetch import fetch_build
 from tasks.prepare import Tree
 from tasks.publish import log_resource, publish_build, publish_log
 from tasks.sign import Claim
@@ -54,8 +55,10 @@ async def bootstrap(tools: Tools, tree: Tree, *, arch: str, progress: Progress =
     policy = signers(tools, tree.distro)
     keys = _keys(lock, arch)
     found = await asyncio.gather(*(find_build(tools, repository, key, policy=policy) for key in keys))
-    builds = tuple(build for build in found if build is not None)
-    if len(builds) != len(keys):
+    shards = [each.manifest for each in found if each is not None]
+    if len(shards) == len(keys):
+        builds = tuple(await asyncio.gather(*(fetch_build(tools, repository, each) for each in shards)))
+    else:
         builds = await _import(tools, tree, arch, progress)
     folder = tools.scratch("toolchains") / hex_of(lock.digest)
     if not (folder / "repodata" / "repomd.xml").exists():

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from release import oci
 from release.digests import hex_of
-from release.product.builds import Build, Rpm
+from release.product.builds import Build, Rpm, Same
 from release.tools.registry import gather
 from release.tools.rpm_headers import header_digests
 from signing.policy import Policy
@@ -26,7 +28,16 @@ def key_tag(key: str) -> str:
     return f"k-{hex_of(key)}"
 
 
-async def find_build(tools: Tools, repository: str, key: str, *, policy: Policy) -> Build | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What the registry has under a build key: the digest of a build's manifest and, where another build of this key
+    came out the same as that one, the record of what it observed."""
+
+    manifest: str
+    root: oci.Descriptor | None = None
+
+
+async def find_build(tools: Tools, repository: str, key: str, *, policy: Policy) -> Found | None:
     """The build of a key, None where there is none that is proven.
 
     The tag alone proves nothing, because whoever can write to the registry can set it: the build counts when its
@@ -35,12 +46,13 @@ async def find_build(tools: Tools, repository: str, key: str, *, policy: Policy)
     document = await tools.registry.pull_document(repository, key_tag(key))
     if document is None:
         return None
-    build = Build.from_document(document)
-    if build.key != key:
+    same = Same.from_document(document)
+    said = same.key if same else Build.from_document(document).key
+    if said != key:
         return None
     for _, predicate in await proofs_of(tools, repository, document.digest, PROVENANCE, policy=policy):
         if signed_key(predicate) == key:
-            return build
+            return Found(manifest=same.build, root=same.root) if same else Found(manifest=document.digest)
     return None
 
 

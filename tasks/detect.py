@@ -7,26 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from release.errors import Refused
-from release.product.aliases import ReleaseRef
-from release.product.releases import Release
 from release.source.commits import CommitNote, End
 from release.source.distro import Distro
-from release.source.plan import ChangeSet, Plan
-from tasks.fetch import fetch_channel, fetch_distro, fetch_head, fetch_plan, fetch_release
-from tasks.prepare import Tree, prepare, state_of
+from tasks.fetch import fetch_channel, fetch_distro, fetch_head, fetch_release
+from tasks.recall import Previous, recall
 from tasks.record import recorded
 
 if TYPE_CHECKING:
     from tasks.wiring import Tools
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Previous:
-    """The release that the first channel has now: what a new one is compared with."""
-
-    reference: ReleaseRef
-    release: Release
-    plan: Plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,12 +52,4 @@ async def previous_release(tools: Tools, distro: Distro) -> Previous | None:
     if pointer.current is None:
         return None
     release = await fetch_release(tools, distro, pointer.current.digest)
-    return Previous(reference=pointer.current, release=release, plan=await fetch_plan(tools, distro, release))
-
-
-async def changes_since(tools: Tools, tree: Tree, previous: Previous | None) -> ChangeSet:
-    """What differs, by content, between the previous release's commit and this tree."""
-    before = None
-    if previous is not None:
-        before = await state_of(tools, await prepare(tools, previous.release.source.commit))
-    return ChangeSet.between(before, await state_of(tools, tree))
+    return await recall(tools, distro, pointer.current, release)

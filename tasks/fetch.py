@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,6 @@ from release.product.builds import Build
 from release.product.releases import Release, parse_release, record_layer
 from release.product.repository import Snapshot
 from release.source.distro import Distro, parse_distro
-from release.source.plan import Plan
 from tasks.read import DISTRO_FILE
 
 if TYPE_CHECKING:
@@ -91,12 +89,6 @@ async def fetch_release(tools: Tools, distro: Distro, reference: str) -> Release
     return parse_release(document, record)
 
 
-async def fetch_plan(tools: Tools, distro: Distro, release: Release) -> Plan:
-    """The plan that a release was built by."""
-    raw = await tools.registry.pull_blob(distro.releases_repository, release.plan.digest, limit_bytes=RECORD_BYTES)
-    return Plan.from_json(json.loads(raw))
-
-
 async def fetch_snapshot(tools: Tools, repository: str, digest: str) -> Snapshot:
     """The RPM repository of a release."""
     return Snapshot.from_document(await fetch_document(tools, repository, digest))
@@ -104,8 +96,12 @@ async def fetch_snapshot(tools: Tools, repository: str, digest: str) -> Snapshot
 
 async def fetch_builds(tools: Tools, repository: str, snapshot: Snapshot) -> tuple[Build, ...]:
     """Every build of a snapshot, in its order."""
-    documents = await asyncio.gather(*(fetch_document(tools, repository, each.digest) for each in snapshot.builds))
-    return tuple(Build.from_document(each) for each in documents)
+    return tuple(await asyncio.gather(*(fetch_build(tools, repository, each.digest) for each in snapshot.builds)))
+
+
+async def fetch_build(tools: Tools, repository: str, digest: str) -> Build:
+    """A build by the digest of its manifest."""
+    return Build.from_document(await fetch_document(tools, repository, digest))
 
 
 async def fetch_document(tools: Tools, repository: str, reference: str) -> oci.Document:

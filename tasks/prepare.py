@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import posixpath
 from typing import TYPE_CHECKING
 
 from release.product.image_definitions import read_definition
-from release.source.plan import TreeState
 from tasks.fetch import fetch_rules
 from tasks.read import SourceTree, Tree, open_tree, parse_tree
 
 if TYPE_CHECKING:
     from tasks.wiring import Tools
 
-__all__ = ["SourceTree", "Tree", "check", "parse", "prepare", "state_of"]
+__all__ = ["SourceTree", "Tree", "check", "parse", "prepare"]
 
 
 async def prepare(tools: Tools, commit: str) -> Tree:
@@ -34,14 +32,3 @@ async def check(tools: Tools, tree: Tree) -> None:
 async def parse(tools: Tools, tree: Tree, *, image: str, arch: str) -> SourceTree:
     """Every source package of the tree, read by the toolchain's own rpm, and the specs that make none."""
     return await parse_tree(tree, parser=tools.spec_parser(image), arch=arch)
-
-
-async def state_of(tools: Tools, tree: Tree) -> TreeState:
-    """What the commit holds, by content, for telling what changed."""
-    folders = tree.files.folders
-    return TreeState(
-        folders={folder: folders[folder] for folder in sorted({posixpath.dirname(spec) for spec in tree.specs})},
-        macros=tree.macros_digest,
-        toolchain=tree.lock.digest,
-        images={image.name: folders.get(posixpath.dirname(image.definition), "") for image in tree.distro.images},
-    )

@@ -14,7 +14,7 @@ from release.digests import hex_of
 from release.errors import Broken
 from release.product import repository
 from release.product.aliases import ReleaseRef, mint_alias
-from release.product.builds import ARCH, Build
+from release.product.builds import ARCH, Build, Rpm, Same
 from release.product.releases import Referrer, Release
 from release.product.repository import REPOMD, REPOMD_SIGNATURE, Snapshot, binaries, repodata_document
 from release.source.distro import Distro
@@ -24,7 +24,7 @@ from signing.attestations import signature_statement
 from signing.policy import Role
 from signing.statements import PROVENANCE, SIGNATURE, Resource
 from tasks.builds import key_tag, pull_rpms
-from tasks.fetch import fetch_document, fetch_snapshot
+from tasks.fetch import fetch_document
 from tasks.follow import move_tags
 from tasks.sign import Claim, proofs_of, sign
 from tasks.verify import signers
@@ -79,7 +79,8 @@ async def publish_build(
 ) -> oci.Descriptor:
     """Files, manifest by digest, provenance, and last the tag by which the build is found again."""
     repository = distro.rpms_repository
-    digests = [rpm.digest for rpm in build.rpms] + [source.digest for source in build.sources]
+    blobs: Sequence[Rpm | oci.Descriptor] = (*build.rpms, *build.sources, *build.records)
+    digests = [each.digest for each in blobs]
     document = build.to_document()
     await gather(
         digests,
@@ -94,20 +95,37 @@ async def publish_build(
     return descriptor
 
 
+async def publish_same(
+    tools: Tools,
+    distro: Distro,
+    same: Same,
+    *,
+    root: bytes,
+    claim: Callable[[oci.Descriptor], Claim],
+    log: oci.Descriptor,
+) -> None:
+    """What says, under a build key, that the build is the published one over again: proven first, then tagged."""
+    repository, document = distro.rpms_repository, same.to_document()
+    await tools.registry.push_blob(repository, root)
+    descriptor = await tools.registry.push_document(repository, document)
+    await tools.registry.push_document(repository, log_referrer(log, descriptor))
+    await sign(tools, [claim(descriptor)], policy=signers(tools, distro))
+    await tools.registry.push_document(repository, document, tag=key_tag(same.key))
+
+
 async def publish_snapshot(
     tools: Tools, distro: Distro, *, commit: str, committed: datetime, builds: Sequence[Build], previous: str | None
 ) -> PublishedSnapshot:
-    """One RPM repository over builds that are published already. Metadata that did not change is not signed anew.
+    """One RPM repository over builds that are published already. Where these are the builds of the snapshot before, it
+    is that snapshot, at whatever commit it was made: nothing that a consumer can see is another.
 
     `previous` is the digest of the snapshot before: what it holds is read from its metadata, not from RPM files.
     """
     before = await _before(tools, distro, await _attempted(tools, distro, commit) or previous)
     built = [build.to_document() for build in builds]
-    same = before is not None and {each.digest for each in built} == {each.digest for each in before.snapshot.builds}
-    if before is not None and same:
-        documents = list(before.documents)
-    else:
-        documents = [await _repodata(tools, distro, arch, builds, committed, before) for arch in distro.arches]
+    if before is not None and {each.digest for each in built} == {each.digest for each in before.snapshot.builds}:
+        return PublishedSnapshot(descriptor=before.index.descriptor, direct=_direct(before.documents))
+    documents = [await _repodata(tools, distro, arch, builds, committed, before) for arch in distro.arches]
     snapshot = Snapshot.of(commit=commit, committed=committed, repodata=documents, built=built)
     index = snapshot.to_document()
     await tools.registry.push_document(distro.rpms_repository, index)
@@ -116,16 +134,28 @@ async def publish_snapshot(
         tag = next(tag for tag, digest in snapshot.tags().items() if digest == document.digest)
         await tools.registry.push_document(distro.rpms_repository, document, tag=tag)
     await tools.registry.push_document(distro.rpms_repository, index, tag=_commit_tag(commit))
-    direct = {each.annotations[ARCH]: _titled(each, repository.REPOMD_DIRECT) for each in documents}
-    return PublishedSnapshot(descriptor=index.descriptor, direct=direct)
+    return PublishedSnapshot(descriptor=index.descriptor, direct=_direct(documents))
 
 
-async def provenance_of(tools: Tools, distro: Distro, builds: Sequence[Build]) -> tuple[Referrer, ...]:
-    """The referrer that proves each build, so that a release names its proofs by digest and none can be swapped."""
+def _direct(documents: Sequence[oci.Document]) -> Mapping[str, str]:
+    return {each.annotations[ARCH]: _titled(each, repository.REPOMD_DIRECT) for each in documents}
+
+
+async def provenance_of(
+    tools: Tools, distro: Distro, builds: Sequence[Build], *, known: Sequence[Referrer] = ()
+) -> tuple[Referrer, ...]:
+    """The referrer that proves each build, so that a release names its proofs by digest and none can be swapped.
+
+    `known` are the proofs that the release before names: what it has is not looked for and verified again here, but
+    by whoever lets the release into a channel.
+    """
     repository, policy = distro.rpms_repository, signers(tools, distro)
+    named = {each.subject: each for each in known if each.kind == "provenance" and each.repository == repository}
 
     async def one(build: Build) -> Referrer:
         subject = build.to_document().digest
+        if subject in named:
+            return named[subject]
         proofs = await proofs_of(tools, repository, subject, PROVENANCE, policy=policy)
         if not proofs:
             raise Broken("a build has lost its provenance", where=f"{repository}@{subject}", got=build.package)
@@ -156,6 +186,7 @@ async def publish_release(
 class _Before:
     """The snapshot before this one: its index, its repodata manifests, and their files by arch and path."""
 
+    index: oci.Document
     snapshot: Snapshot
     documents: tuple[oci.Document, ...]
     files: Mapping[str, Mapping[str, bytes]]
@@ -178,10 +209,11 @@ def _commit_tag(commit: str) -> str:
 async def _before(tools: Tools, distro: Distro, previous: str | None) -> _Before | None:
     if previous is None:
         return None
-    snapshot = await fetch_snapshot(tools, distro.rpms_repository, previous)
+    index = await fetch_document(tools, distro.rpms_repository, previous)
+    snapshot = Snapshot.from_document(index)
     documents = [await fetch_document(tools, distro.rpms_repository, each.digest) for each in snapshot.repodata]
     files = {document.annotations[ARCH]: await _contents(tools, distro, document) for document in documents}
-    return _Before(snapshot=snapshot, documents=tuple(documents), files=files)
+    return _Before(index=index, snapshot=snapshot, documents=tuple(documents), files=files)
 
 
 async def _contents(tools: Tools, distro: Distro, document: oci.Document) -> dict[str, bytes]:

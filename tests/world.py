@@ -19,7 +19,7 @@ from unittest.mock import patch
 
 import yaml
 
-import tasks.build
+import tasks.make
 from flows.deployments import _declare
 from flows.on_channel_change import on_channel_change
 from flows.on_commit import on_commit
@@ -215,14 +215,14 @@ class World:
 
 def count_builds(file: Path) -> None:
     """From now on note the name of each package that this process builds."""
-    real = tasks.build.run_build
+    real = tasks.make.run_build
 
-    async def noted(tools: Any, bench: Any, package: Any, inputs: Any, work: Path) -> Any:
+    async def noted(tools: Any, bench: Any, package: Any, inputs: Any, work: Path, **more: Any) -> Any:
         with file.open("a") as log:
             log.write(f"{package.name}\n")
-        return await real(tools, bench, package, inputs, work)
+        return await real(tools, bench, package, inputs, work, **more)
 
-    tasks.build.run_build = noted
+    tasks.make.run_build = noted
 
 
 def named(child: Mapping[str, Any]) -> str | None:
@@ -247,7 +247,7 @@ def made_world(folder: Path, *, docker_url: str, prefect_api: str) -> Iterator[W
         ):
             daemon.start()
             stack.callback(daemon.stop)
-        stack.enter_context(patch.object(tasks.build, "run_build", tasks.build.run_build))
+        stack.enter_context(patch.object(tasks.make, "run_build", tasks.make.run_build))
         count_builds(world.builds_file)
         asyncio.run(_first_release(world))
         world = replace(world, first=world.head())

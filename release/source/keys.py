@@ -1,4 +1,4 @@
-"""The build key: same key, same RPMs. What goes into it, and which part of it differs when two keys do."""
+"""The build key: same key, same RPMs. What goes into it, and which part of it differs when two of them do."""
 
 from __future__ import annotations
 
@@ -6,108 +6,64 @@ import posixpath
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
 from release.digests import checked, digest_of_json
-from release.errors import Refused
-from release.product.builds import Build
+from release.records import Digest, Recorded, to_json
 from release.source.specs import Package
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeyInputs:
-    """Everything that decides what a build makes, and nothing else (docs: build key).
+class Recipe(Recorded):
+    """Everything of a build that does not come from other packages of the tree.
 
-    `spec` tells the specs of one folder apart. `tree_id` is the digest of what a build sees of that folder.
-    `sources` maps file names to pinned sha256 (hex); `inputs` maps source package names to interface digests.
+    `spec` tells the specs of one folder apart; `content` covers the files of the folder that the build sees,
+    `expanded` the spec as rpm reads it, with all macros in their places; `sources` maps file names to pinned sha256
+    (hex). `macros` are the macros that count whatever a spec says, `toolchain` is the toolchain set.
     """
 
     spec: str
-    tree_id: str
+    content: Digest
+    expanded: Digest
     sources: Mapping[str, str]
-    macros: str
-    toolchain: str
+    macros: Digest
+    toolchain: Digest
     arch: str
-    inputs: Mapping[str, str]
-
-    @property
-    def digest(self) -> str:
-        """The build key."""
-        return digest_of_json(self.to_json())
-
-    def to_json(self) -> dict[str, Any]:
-        """The JSON value whose canonical encoding is hashed; a signed provenance carries it too."""
-        return {
-            "spec": self.spec,
-            "tree": self.tree_id,
-            "sources": dict(self.sources),
-            "macros": self.macros,
-            "toolchain": self.toolchain,
-            "arch": self.arch,
-            "inputs": dict(self.inputs),
-        }
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> KeyInputs:
-        """Read recorded inputs back; `Refused` when a part is missing or of another kind."""
-        try:
-            return cls(
-                spec=str(value["spec"]),
-                tree_id=str(value["tree"]),
-                sources=_texts(value["sources"]),
-                macros=checked(value["macros"]),
-                toolchain=checked(value["toolchain"]),
-                arch=str(value["arch"]),
-                inputs=_texts(value["inputs"]),
-            )
-        except (AttributeError, KeyError, TypeError) as error:
-            raise Refused("not the inputs of a build key", got=f"{type(error).__name__}: {error}") from error
-
-
-def key_inputs(
-    *, package: Package, macros_digest: str, toolchain_digest: str, arch: str, inputs: Mapping[str, str]
-) -> KeyInputs:
-    """The key inputs of one package; `inputs` are the interface digests of all its build inputs, by name."""
-    return KeyInputs(
-        spec=posixpath.basename(package.spec),
-        tree_id=package.content,
-        sources=MappingProxyType({source.file: source.sha256 or "" for source in package.pinned}),
-        macros=checked(macros_digest),
-        toolchain=checked(toolchain_digest),
-        arch=arch,
-        inputs=MappingProxyType({name: checked(digest) for name, digest in inputs.items()}),
-    )
-
-
-def build_key(
-    *, package: Package, macros_digest: str, toolchain_digest: str, arch: str, inputs: Mapping[str, str]
-) -> str:
-    """The build key of one package: the digest of its `key_inputs`."""
-    return key_inputs(
-        package=package, macros_digest=macros_digest, toolchain_digest=toolchain_digest, arch=arch, inputs=inputs
-    ).digest
-
-
-def interface_digest(build: Build) -> str:
-    """What dependents see of a build: here the headers of all its binary RPMs, so that any change counts."""
-    return digest_of_json(sorted(rpm.header_digest for rpm in build.rpms if not rpm.file.endswith(".src.rpm")))
-
-
-def explain(before: KeyInputs, after: KeyInputs) -> tuple[str, ...]:
-    """In plain words what makes two keys of a package differ; empty when they are equal."""
-    lines = [
-        f"{word} changed: {short(one)} -> {short(two)}"
-        for word, one, two in (
-            ("the spec's file name", before.spec, after.spec),
-            ("the spec folder", before.tree_id, after.tree_id),
-            ("the macro set", before.macros, after.macros),
-            ("the toolchain set", before.toolchain, after.toolchain),
-            ("the architecture", before.arch, after.arch),
+    def of(cls, package: Package, *, macros: str, toolchain: str, arch: str) -> Recipe:
+        """The recipe of one package; `Refused` for what is no digest."""
+        return cls(
+            spec=posixpath.basename(package.spec),
+            content=checked(package.content),
+            expanded=checked(package.content),
+            sources=MappingProxyType({source.file: source.sha256 or "" for source in package.pinned}),
+            macros=checked(macros),
+            toolchain=checked(toolchain),
+            arch=arch,
         )
-        if one != two
-    ]
+
+
+def build_key(recipe: Recipe, root: Mapping[str, str], *, evr: str) -> str:
+    """The build key: a digest over the recipe, the interface digest of each binary package of the tree that the build
+    root may hold (`root`, by name), and the EVR that it is to have (the spec's own, or that of a rebuild)."""
+    inputs = {name: checked(digest) for name, digest in root.items()}
+    return digest_of_json({"recipe": to_json(recipe), "root": inputs, "evr": evr})
+
+
+def explain(before: Recipe, after: Recipe) -> tuple[str, ...]:
+    """In plain words what makes two recipes of a package differ; empty when they are equal."""
+    pairs = (
+        ("the spec's file name", before.spec, after.spec),
+        ("the toolchain set", before.toolchain, after.toolchain),
+        ("the architecture", before.arch, after.arch),
+        ("a macro that counts for every package", before.macros, after.macros),
+    )
+    lines = [f"{word} changed: {short(one)} -> {short(two)}" for word, one, two in pairs if one != two]
     lines += _differences("the source", before.sources, after.sources)
-    lines += _differences("the interface of", before.inputs, after.inputs)
+    if before.content != after.content:
+        lines.append("its spec or a file beside it changed")
+    elif before.expanded != after.expanded:
+        lines.append("a macro that its spec uses changed")
     return tuple(lines)
 
 
@@ -126,7 +82,3 @@ def _differences(word: str, before: Mapping[str, str], after: Mapping[str, str])
             yield f"{word} {name} is gone: {short(one)}"
         elif one is not None and two is not None and one != two:
             yield f"{word} {name} changed: {short(one)} -> {short(two)}"
-
-
-def _texts(value: Mapping[str, Any]) -> Mapping[str, str]:
-    return MappingProxyType({str(name): str(each) for name, each in value.items()})

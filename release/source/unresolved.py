@@ -50,7 +50,8 @@ def refuse_knots(
         where=packages[first[0]].spec,
         got=_SEPARATOR.join([*lines, *steps]),
         expected="an order in which each package is built after all that it needs",
-        hint="remove one of these BuildRequires, or take that package from the toolchain set",
+        hint="remove one of these BuildRequires, take that package from the toolchain set, or release one of them "
+        "without it first: later each is built against the published other",
     )
 
 

@@ -45,6 +45,10 @@ class BuildFailed(Refused):
         self.log = log
 
 
+class RootFailed(BuildFailed):
+    """What a spec asks for could not be installed: its build never began."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildOrder:
     """What to build and from what. Everything named here was checked by whoever orders: the builder believes it.
@@ -53,7 +57,8 @@ class BuildOrder:
     `toolchain` is the folder of RPMs, with repodata, that `image` was made from; `repositories` are such folders with
     exactly the packages that this build may see, and these replace packages of the toolchain with the same name.
     `macro_files` are loaded in order after rpm's own, then `macros` are defined (dist, vendor). `epoch` (seconds
-    since 1970) is SOURCE_DATE_EPOCH; `arch` is rpm's name of it.
+    since 1970) is SOURCE_DATE_EPOCH; `arch` is rpm's name of it. `suffix` is written behind every Release of the
+    spec, and so stands in the source RPM, too: whoever builds that one again gets the same packages.
     """
 
     image: str
@@ -66,6 +71,7 @@ class BuildOrder:
     arch: str
     macro_files: tuple[Path, ...] = ()
     macros: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    suffix: str = ""
     jobs: int = 2
     limits: Limits = field(default_factory=Limits)
 
@@ -161,6 +167,7 @@ def _sealed(order: BuildOrder, work: Path, script: Path) -> Sealed:
             "EPOCH": str(order.epoch),
             "ARCH": order.arch,
             "JOBS": str(order.jobs),
+            "SUFFIX": order.suffix,
         },
         capabilities=_CAPABILITIES,
         limits=order.limits,
@@ -184,7 +191,7 @@ def _check(ended: Ended, order: BuildOrder, facts: Path) -> None:
     if ended.code == _NO_ROOT and full:
         raise Broken("the container engine's disk is full", where=where, got=_tail(log), hint="free some space")
     if ended.code == _NO_ROOT:
-        raise BuildFailed("its BuildRequires cannot be installed", where=where, log=log, hint="see what is missing")
+        raise RootFailed("its BuildRequires cannot be installed", where=where, log=log, hint="see what is missing")
     if full:
         raise Exceeded(
             "out of scratch space",

@@ -15,8 +15,8 @@ import httpx
 import pytest
 from prefect.client.orchestration import get_client
 
+from flows.building import refuse_failures
 from flows.fanout import Outcome
-from flows.on_commit import _refuse_failures
 from release.errors import Refused
 from release.oci import Document
 from release.product.repository import files
@@ -25,6 +25,7 @@ from tests.checker import Sampler
 from tests.world import World, named
 
 pytestmark = pytest.mark.integration
+RPM = "application/x-rpm"
 REPOSITORIES = ("tiny/rpms", "tiny/base", "tiny/distroless", "tiny/releases")
 SIGNATURE, PROVENANCE = "https://sigstore.dev/cosign/sign/v1", "https://slsa.dev/provenance/v1"
 SPDX = "https://spdx.dev/Document"
@@ -39,6 +40,11 @@ def builds_of(world: World, record: Mapping[str, Any]) -> dict[str, str]:
     """Source package -> digest of its build, in a release's snapshot."""
     index = world.checker.document("tiny/rpms", record["snapshot"]["digest"])
     return {str(named(each)): each["digest"] for each in index["manifests"] if named(each)}
+
+
+def certificates_of(world: World, record: Mapping[str, Any]) -> dict[str, Any]:
+    """The certificates of a release."""
+    return dict(json.loads(world.checker.blob("tiny/releases", record["certificates"]["digest"])))
 
 
 def image_of(record: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -83,7 +89,7 @@ def test_every_package_has_provenance_about_the_commit_the_sources_and_the_build
         assert definition["externalParameters"]["spec"] == f"SPECS/{package}/{package}.spec"
         materials = [each["uri"] for each in definition["resolvedDependencies"]]
         assert any("/bash@" in each for each in materials), "the build root is listed"
-        rpms = {layer["digest"].removeprefix("sha256:") for layer in document["layers"] if "rpm" in layer["mediaType"]}
+        rpms = {layer["digest"].removeprefix("sha256:") for layer in document["layers"] if layer["mediaType"] == RPM}
         assert rpms <= {each["digest"]["sha256"] for each in said["subject"]}
 
 
@@ -184,7 +190,7 @@ async def test_prefect_shows_the_plan_the_builds_and_the_release(world: World) -
         artifacts = {each.key: str(each.data) for each in await client.read_artifacts()}
         runs = await client.read_flow_runs()
     plan = artifacts[f"plan-{world.first[:12]}"]
-    assert "first release" in plan and '"package": "cc"' in plan
+    assert "new: SPECS/cc/cc.spec" in plan and '"package": "cc"' in plan
     note = world.note(world.first)
     assert note is not None
     release = artifacts[f"release-{note['release']['alias'].lower().replace('.', '-')}"]
@@ -220,7 +226,8 @@ class Merged:
     after: dict[str, Any]
     note: dict[str, Any]
     built: list[str]
-    plan: list[dict[str, Any]]
+    plan: dict[str, Any]
+    certificates: dict[str, Any]
     sampler: Sampler
     serial: int
 
@@ -235,19 +242,40 @@ def merged(world: World) -> Merged:
     after = edge(world)
     plan = json.loads(world.checker.blob("tiny/releases", after["plan"]["digest"]))
     return Merged(
-        before=before, after=after, note=note, built=world.builds[count:], plan=plan["steps"], sampler=sampler,
-        serial=serial,
+        before=before, after=after, note=note, built=world.builds[count:], plan=plan, sampler=sampler,
+        certificates=certificates_of(world, after), serial=serial,
     )  # fmt: skip
 
 
 def test_a_change_rebuilds_exactly_the_package_and_what_depends_on_it_in_order(merged: Merged) -> None:
     assert merged.note["state"] == "released"
     assert merged.built == ["aa", "bb", "cc"]
-    assert {step["package"]: step["reason"] for step in merged.plan} == {
-        "aa": "changed: SPECS/aa",
-        "bb": "depends on aa through aa",
-        "cc": "depends on aa through bb -> aa",
+    assert [each["package"] for each in merged.plan["certain"]] == ["aa"]
+    assert {each["package"]: each["path"][0] for each in merged.plan["possible"]} == {
+        "bb": {"package": "bb", "on": "aa", "through": ["aa"]},
+        "cc": {"package": "cc", "on": "aa", "through": ["bb", "aa"]},
     }
+
+
+def test_each_package_has_a_certificate_that_says_what_became_of_it_and_why(world: World, merged: Merged) -> None:
+    found = merged.certificates["packages"]
+    assert {name: each["outcome"] for name, each in found.items()} == {
+        "aa": "built", "bb": "built", "cc": "built", "dd": "unchanged", "tiny-release": "unchanged",
+        "tiny-repos": "unchanged",
+    }  # fmt: skip
+    assert found["aa"]["reasons"] == ["its spec or a file beside it changed"]
+    assert found["aa"]["differs"] == ["aa: /usr/share/aa/aa.txt changed"]
+    assert found["bb"]["reasons"] == ["its build observes a change of aa"] and found["bb"]["via"] == ["aa"]
+    assert sorted(found["cc"]["via"]) == ["aa", "bb"] and sorted(found["cc"]["consumed"]) == ["aa", "bb"]
+    assert found["dd"]["reasons"] == found["dd"]["via"] == []
+    assert found["bb"]["build"] == builds_of(world, merged.after)["bb"]
+
+
+def test_what_was_rebuilt_got_a_higher_release_without_a_person_raising_it(world: World, merged: Merged) -> None:
+    evrs = {name: each["evr"] for name, each in merged.certificates["packages"].items()}
+    assert evrs["bb"].partition("^")[0] == "1.0-1.tiny1" and evrs["dd"] == "1.0-1.tiny1"
+    before = {name: each["evr"] for name, each in certificates_of(world, merged.before)["packages"].items()}
+    assert evrs["bb"] == f"1.0-1.tiny1^{int(before['bb'].partition('^')[2] or 0) + 1}"
 
 
 def test_what_did_not_change_keeps_its_bits(world: World, merged: Merged) -> None:
@@ -280,8 +308,7 @@ async def test_a_changed_image_definition_makes_that_image_only(world: World, me
     assert world.builds == builds
     assert image_of(after, "base")["digest"] == image_of(before, "base")["digest"]
     assert image_of(after, "distroless")["digest"] != image_of(before, "distroless")["digest"]
-    assert after["snapshot"]["digest"] != before["snapshot"]["digest"], "a snapshot names its commit"
-    assert builds_of(world, after) == builds_of(world, before)
+    assert after["snapshot"]["digest"] == before["snapshot"]["digest"], "the same builds are the same repository"
 
 
 async def test_a_failing_package_stops_only_what_depends_on_it(world: World, tmp_path: Path) -> None:
@@ -316,5 +343,5 @@ async def test_a_failing_package_stops_only_what_depends_on_it(world: World, tmp
 def test_several_failures_are_told_as_one_with_the_names_of_the_others() -> None:
     failed = {name: Refused(f"{name} failed", hint="look") for name in ("dd", "bb", "aa")}
     with pytest.raises(Refused, match="dd failed") as caught:
-        _refuse_failures(Outcome(done={}, failed=failed, blocked={"cc": "bb"}))
+        refuse_failures(Outcome(done={}, failed=failed, blocked={"cc": "bb"}))
     assert caught.value.hint == "look\n  also failed: aa, bb\n  not built, because it needs them: cc"

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 import pytest
 
+from release.digests import digest_of
 from release.errors import Refused
 from release.source.graph import Graph
 from release.source.providers import Providers
@@ -31,7 +32,7 @@ def package(name: str, *build_requires: str, binaries: Iterable[BinaryPackage] |
         evr="1-1",
         spec=f"SPECS/{name}/{name}.spec",
         folder=f"SPECS/{name}",
-        content=f"tree-{name}",
+        content=digest_of(f"tree-{name}".encode()),
         sources=(),
         patches=(),
         build_requires=build_requires,

@@ -65,7 +65,7 @@ def test_renders_hostile_text_as_text() -> None:
 
 def test_counts_builds_that_need_no_more_work_whatever_came_out() -> None:
     run = samples.run(*(samples.build(state.value, state) for state in BuildState))
-    assert run.finished == 4
+    assert run.finished == len(BuildState) - 2, "all but waiting and building"
     assert samples.run().finished == 0
 
 

@@ -9,7 +9,8 @@
 #   /facts   packages (NEVRA and header digest of the build root), expected (names of RPMs), nanoseconds (of rpmbuild),
 #            refused (forks)
 #
-# SPEC, EPOCH, ARCH and JOBS come as environment. Exit codes: 80 a missing program, 81 the build root, 82 the build.
+# SPEC, EPOCH, ARCH, JOBS and SUFFIX (of the release, or empty) come as environment. Exit codes: 80 a missing program,
+# 81 the build root, 82 the build.
 set -Eeuo pipefail
 exec 2>&1 # one stream, so that the log keeps the order in which things happened
 shopt -s extglob nullglob
@@ -59,6 +60,10 @@ prepare() {
     mkdir -p /build/BUILD /build/SOURCES /build/home /build/macros
     find /in/sources /in/spec -maxdepth 1 -type f -exec cp --no-preserve=all -t /build/SOURCES {} +
     find /in/macros -maxdepth 1 -type f -exec cp --no-preserve=all -t /build/macros {} +
+    # A tag stands at the start of a line and ends with it (rpm 4.18, build/parsePreamble.c).
+    if [ -n "$SUFFIX" ]; then
+        sed -i -E "s/^([[:space:]]*Release[[:space:]]*:.*[^[:space:]])[[:space:]]*$/\\1$SUFFIX/I" "/build/SOURCES/$SPEC"
+    fi
     chown -R $builder:$builder /build
 }
 
@@ -77,6 +82,10 @@ build() {
         as_builder rpmspec -q --srpm "${words[@]}" --qf "$name.src.rpm\n" "$spec"
         as_builder rpmspec -q --builtrpms "${words[@]}" --qf "$name.%{ARCH}.rpm\n" "$spec"
     } > /facts/expected || return
+    if grep --quiet --invert-match --fixed-strings -- "$SUFFIX." /facts/expected; then
+        echo "the release of a package of $SPEC cannot be given the suffix $SUFFIX: let each Release be a line of its own"
+        return 1
+    fi
     started=$(date +%s%N)
     as_builder rpmbuild -ba "${words[@]}" "$spec" || code=$?
     echo $(($(date +%s%N) - started)) > /facts/nanoseconds
