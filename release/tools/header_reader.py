@@ -1,7 +1,7 @@
 """Runs with the system's Python, which has rpm: what the headers of RPM files say, one line of JSON for each file.
 
-Arguments: paths. A line is `{"header": {...}}` or `{"error": text}`. Of what is read, only the header is looked at, and
-rpm checks its digest. Standard library and rpm's own bindings only; never imported by Slipway.
+Standard input: a JSON list of paths. A line is `{"header": {...}}` or `{"error": text}`. Only headers are read, and rpm
+checks their digests. Standard library and rpm's own bindings only; never imported by Slipway.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (MEGABYTES << 20, MEGABYTES << 20))
     transaction = rpm.TransactionSet()
     transaction.setVSFlags(rpm._RPMVSF_NOSIGNATURES)  # whose package it is, others ask; digests are checked
-    for path in sys.argv[1:]:
+    for path in json.load(sys.stdin):
         try:
             answer: dict[str, Any] = {"header": read(transaction, path)}
         except (rpm.error, OSError, MemoryError) as error:

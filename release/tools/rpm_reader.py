@@ -56,8 +56,8 @@ async def read_interfaces(paths: Sequence[Path]) -> tuple[BinaryInterface, ...]:
 
 
 async def _headers(paths: Sequence[Path]) -> list[dict[str, Any]]:
-    argv: list[str | Path] = [_SYSTEM_PYTHON, "-I", "-B", _HEADER_READER, *(path.absolute() for path in paths)]
-    done = await run(argv, seconds=_HEADER_SECONDS)
+    asked = json.dumps([str(path.absolute()) for path in paths]).encode()
+    done = await run([_SYSTEM_PYTHON, "-I", "-B", _HEADER_READER], seconds=_HEADER_SECONDS, stdin=asked)
     answers = [json.loads(line) for line in done.text.splitlines()]
     if len(answers) != len(paths):
         raise Broken("the reader of RPM headers lost an answer", got=len(answers), expected=len(paths))
