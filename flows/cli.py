@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows import cli_build, cli_distribution, cli_release
+from flows import cli_build, cli_distribution, cli_graph, cli_plan, cli_release
 from flows.cli_distribution import AsJson
 from flows.console import guarded, print_json, print_table, say
 
@@ -114,7 +114,8 @@ def settings(as_json: AsJson = False) -> None:
 app.command()(cli_distribution.init)
 app.command(name="demo")(cli_distribution.run_demo)
 app.command()(cli_distribution.status)
-app.command()(cli_build.plan)
+app.command()(cli_plan.plan)
+app.command()(cli_graph.graph)
 app.command()(cli_build.build)
 app.command()(cli_release.promote)
 app.command()(cli_release.rollback)

@@ -146,6 +146,20 @@ def read_settings(environment: Mapping[str, str] | None = None, *, start: Path |
     )
 
 
+def place_of_forecasts(environment: Mapping[str, str] | None = None, *, start: Path | None = None) -> tuple[Path, str]:
+    """Where a forecast keeps what it read of specs, and which repository it is about when nobody names one: those of
+    the installation where there is one, else the user's cache (XDG Base Directory) and the git work tree around
+    `start` (default: the working directory). `Misconfigured` where there is neither."""
+    env = os.environ if environment is None else environment
+    around = start or Path.cwd()
+    settings = read_settings(env, start=around)
+    if settings.folder.is_dir() and ("://" in settings.repository or Path(settings.repository).exists()):
+        return settings.folder, settings.repository
+    home = Path(env.get("XDG_CACHE_HOME") or Path(env.get("HOME") or "/nonexistent") / ".cache")
+    folder = next((each for each in (around, *around.parents) if (each / ".git").exists()), None)
+    return home / "slipway", env.get("SLIPWAY_REPOSITORY") or (str(folder.absolute()) if folder else "")
+
+
 def prefect_environment(settings: Settings) -> dict[str, str]:
     """What every process that speaks to Prefect needs: the API, no telemetry, no ephemeral server that loses runs."""
     home = settings.folder / "prefect"

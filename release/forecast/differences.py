@@ -11,6 +11,7 @@ from typing import Any
 from release.errors import Error
 from release.source.capabilities import capabilities_in, parse
 from release.source.graph import Graph
+from release.source.needers import names_in
 from release.source.specs import BinaryPackage, Package
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -21,12 +22,14 @@ _SHOWN = 3
 class ImageFacts:
     """What decides an image besides its packages: an id of its whole definition, and the names that it lists.
 
-    `problem` says why the definition could not be read; its packages are not known then.
+    `problem` says why the definition could not be read; its packages are not known then. `files` are the paths that
+    were read for it, with the ids of their contents.
     """
 
     definition: str
     packages: tuple[str, ...] = ()
     problem: str | None = None
+    files: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,15 +89,11 @@ def root_changes(before: Graph, after: Graph, changed: Collection[str]) -> dict[
 
 def moved_texts(before: Graph, after: Graph, changed: Collection[str]) -> Iterator[str]:
     """The requirements in use (BuildRequires and Requires, as written) that other binary packages meet than before."""
-    names = names_that_moved(before, after, changed)
-    renamed = _binary_names(before, changed) != _binary_names(after, changed)
-    for text in _texts(after):
-        plain = text.partition(" ")[0]
-        mentioned = {plain} if text[0] != "(" else {each.name for each in capabilities_in(parse(text))}
-        # a guess hangs on the names of packages, not on what they provide
-        asked = not mentioned.isdisjoint(names) or (renamed and _is_guess(after, text))
-        if asked and _met(before, text) != _met(after, text):
-            yield text
+    mentions = after.needers.mentions
+    texts = {needer.text for name in names_that_moved(before, after, changed) for needer in mentions.get(name, ())}
+    if _binary_names(before, changed) != _binary_names(after, changed):
+        texts |= after.needers.guesses  # they hang on the names of packages, not on what these provide
+    return (text for text in texts if _met(before, text) != _met(after, text))
 
 
 def names_that_moved(before: Graph, after: Graph, changed: Collection[str]) -> frozenset[str]:
@@ -149,19 +148,6 @@ def _binary_names(graph: Graph, changed: Iterable[str]) -> set[str]:
     return {each.name for name in changed if name in graph.packages for each in graph.packages[name].binaries}
 
 
-def _texts(graph: Graph) -> set[str]:
-    texts = {text for package in graph.packages.values() for text in package.build_requires}
-    for offer in graph.edges.providers.offers:
-        if offer.source is not None:
-            texts.update(offer.binary.requires)
-    return texts
-
-
-def _is_guess(graph: Graph, text: str) -> bool:
-    found, guessed = graph.edges.resolve(text)
-    return guessed or found is None
-
-
 def _met(graph: Graph, text: str) -> tuple[object, ...]:
     """What meets a requirement, and what could for a package that must not provide for itself: every match, and of
     binary packages with several makers the EVR as well, which says who comes next."""
@@ -178,24 +164,29 @@ def _met(graph: Graph, text: str) -> tuple[object, ...]:
     )
 
 
-def _candidates(before: Graph, after: Graph, texts: frozenset[str], changed: Collection[str]) -> set[str]:
+def _candidates(before: Graph, after: Graph, texts: Collection[str], changed: Collection[str]) -> set[str]:
     """The packages in whose build root something asks for one of `texts`, or requires other things than before."""
-    found = {name for name, each in after.packages.items() if not texts.isdisjoint(each.build_requires)}
-    found |= {name for name in changed if name in after.packages}
+    edges, needers = after.edges, after.needers
+    found = {name for name in changed if name in after.packages}
     old = {each.name: each for name in changed if name in before.packages for each in before.whole(name).binaries}
-    edges = after.edges
+    numbers = (number for number, package in enumerate(edges.packages) if package.name in changed)
     waiting = [
         position
-        for position, offer in enumerate(edges.providers.offers)
-        if offer.source is not None
-        and (
-            not texts.isdisjoint(offer.binary.requires)
-            or (offer.source in changed and _requires(old.get(offer.binary.name)) != _requires(offer.binary))
-        )
+        for number in numbers
+        for position in edges.made[number]
+        if _requires(old.get(edges.providers.offers[position].binary.name))
+        != _requires(edges.providers.offers[position].binary)
     ]
+    asking = (needer for text in texts for name in names_in(text) for needer in needers.mentions[name])
+    for needer in asking:
+        if needer.text in texts:
+            if needer.build:
+                found.add(edges.packages[needer.number].name)
+            else:
+                waiting.append(needer.number)
     seen = set(waiting)
     while waiting:
-        for needer in edges.needers[waiting.pop()]:
+        for needer in needers.of(waiting.pop()):
             if needer.build:
                 found.add(edges.packages[needer.number].name)
             elif needer.number not in seen:

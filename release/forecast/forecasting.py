@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
 from release.forecast.differences import ImageFacts, TreeFacts, listed, own_changes, root_changes
 from release.forecast.estimates import Estimate, estimate
-from release.forecast.forecasts import Certain, Forecast, ImageForecast, Possible, Rewritten, Stopped
+from release.forecast.forecasts import Certain, Commits, Forecast, ImageForecast, Possible, Stopped
 from release.forecast.losses import newly_unresolved, refuse_losses
 from release.source.graph import Graph
 from release.source.reach import Reach
@@ -16,15 +15,6 @@ from release.source.specs import BinaryPackage, Package
 
 _NO_DURATIONS: Mapping[str, float] = MappingProxyType({})
 _NOTHING_PUBLISHED: Mapping[str, Iterable[BinaryPackage]] = MappingProxyType({})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Commits:
-    """Which commits are compared, by full id, and what to say when the branch was force-pushed."""
-
-    before: str
-    after: str
-    rewritten: Rewritten | None = None
 
 
 def forecast(
@@ -51,7 +41,8 @@ def forecast(
     build = {name: certain[name] for name in certain if name not in broken and name not in stopped.hops}
     reach = after.followers(build)
     possible = reach.hops.keys() - broken.keys() - stopped.hops.keys()
-    order = _order(after, build.keys() | possible)
+    levels, knots = after.among(build.keys() | possible)
+    order = _order(levels)
     halted = {*broken, *(stopped.hops.keys() & (certain.keys() | reach.hops.keys()))}
     return Forecast(
         before=commits.before,
@@ -66,7 +57,7 @@ def forecast(
         stopped=tuple(_stopped(broken, stopped, halted)),
         unaffected=len(after.packages) - len(build) - len(possible) - len(halted & after.packages.keys()),
         images=tuple(_images(after, old, new, build, possible, removed, before)),
-        knots=tuple(each for each in _knots(after, order) if order),
+        knots=knots,
         refusals=tuple(refuse_losses(before, after, removed, own)),
         unresolved=newly_unresolved(before, after, own.keys() | removed),
         findings=_new_findings(before, after, own),
@@ -100,17 +91,10 @@ def _existed(reasons: tuple[str, ...] | None) -> bool:
     return not (reasons and reasons[0].startswith("new: "))
 
 
-def _order(graph: Graph, names: Collection[str]) -> dict[str, int]:
-    """The chosen packages in the order of building, each with its level; levels without any are not counted."""
-    if not names:
-        return {}
-    levels = ([name for name in level if name in names] for level in graph.order())
-    return {name: number for number, level in enumerate(filter(None, levels)) for name in level}
-
-
-def _knots(graph: Graph, order: Collection[str]) -> Iterator[tuple[str, ...]]:
-    if order:
-        yield from (each for each in graph.knots() if not set(each).isdisjoint(order))
+def _order(levels: Iterable[Iterable[tuple[str, ...]]]) -> dict[str, int]:
+    """The packages in the order of building, each with its level."""
+    named = (sorted(name for knot in level for name in knot) for level in levels)
+    return {name: number for number, names in enumerate(named) for name in names}
 
 
 def _stopped(broken: Mapping[str, str], stopped: Reach, halted: Collection[str]) -> Iterator[Stopped]:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 
 from release.errors import Refused
 from release.forecast.estimates import Estimate
-from release.source.reach import Hop
+from release.source.hops import Hop
 
 T = TypeVar("T")
 VERSION = 1  # of the JSON; raised when a key changes its meaning, not when one is added
@@ -82,9 +82,19 @@ class Rewritten:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Commits:
+    """Which commits are compared, by full id, and what to say when the branch was force-pushed."""
+
+    before: str
+    after: str
+    rewritten: Rewritten | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
     """What a change from commit `before` to commit `after` means. Packages are source packages, in their order.
 
+    `packages` counts those of `after`; 0 where nothing that counts differs, so that nobody read them.
     `unaffected` counts those that are neither certain nor possible nor stopped. `knots` are those of the packages
     to build that need each other. `unresolved` are requirements that were met before, or are new, and that nothing
     is known to provide. `certain_time` is for the certain packages, `possible_time` for all.
@@ -127,6 +137,11 @@ class Forecast:
             return _read(value)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise Refused("not a forecast", got=f"{type(error).__name__}: {error}") from error
+
+
+def unchanged(commits: Commits) -> Forecast:
+    """The forecast of a change of nothing that a release is made of."""
+    return Forecast(before=commits.before, after=commits.after, rewritten=commits.rewritten)
 
 
 def _plain(value: Any) -> Any:

@@ -38,15 +38,15 @@ def refuse_losses(before: Graph, after: Graph, removed: Collection[str], changed
 
 def newly_unresolved(before: Graph, after: Graph, changed: Collection[str]) -> tuple[str, ...]:
     """`spec:line: package: BuildRequires: text` of what the change asks for in vain, and what it takes from others."""
-    if not changed:
-        return ()
+    moved = frozenset(moved_texts(before, after, changed)) if changed else frozenset[str]()
     found = []
-    for each in after.unresolved:
-        known = before.packages.get(each.package)
-        same = known is not None and each.requirement in known.build_requires
-        was_met = known is None or before.edges.build_offers(known, each.requirement)[0] is not None
-        if not each.guesses and (not same or was_met):
-            found.append(f"{each.where}: {each.package}: BuildRequires: {each.requirement}")
+    for name, package in after.packages.items():
+        known = before.packages.get(name)
+        for text in package.build_requires if name in changed or not moved.isdisjoint(package.build_requires) else ():
+            asked = known is not None and text in known.build_requires
+            was_met = known is None or before.edges.build_offers(known, text)[0] is not None
+            if after.edges.build_offers(package, text)[0] is None and (was_met or not asked):
+                found.append(f"{package.where(text)}: {name}: BuildRequires: {text}")
     return tuple(found)
 
 

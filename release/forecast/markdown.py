@@ -24,7 +24,8 @@ def markdown(forecast: Forecast) -> str:
 
 def _lines(forecast: Forecast) -> Iterator[str]:
     yield f"### Slipway: {headline(forecast)}"
-    yield f"Compared: {_code(forecast.before[:12])} to {_code(forecast.after[:12])}."
+    before = _code(forecast.before[:12]) if forecast.before else "nothing released before"
+    yield f"Compared: {before} to {_code(forecast.after[:12])}."
     if forecast.rewritten:
         found = forecast.rewritten
         yield (

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from release.errors import Misconfigured
 from release.forecast.estimates import Estimate
 from release.forecast.forecasts import Forecast
-from release.source.reach import Hop
+from release.source.hops import Hop
 
 WIDTH = 80
 _CERTAIN = 7
@@ -101,8 +101,8 @@ def unknown_package(package: str, known: Iterable[str]) -> Misconfigured:
 
 
 def _lines(forecast: Forecast, width: int) -> Iterator[str]:
-    span = f"{forecast.before[:12]} -> {forecast.after[:12]}"
-    yield from _wrapped(f"plan {span}: {headline(forecast)}", width)
+    span = f"{forecast.before[:12]} -> " if forecast.before else ""
+    yield from _wrapped(f"plan {span}{forecast.after[:12]}: {headline(forecast)}", width)
     yield from _rewritten(forecast, width)
     for refusal in forecast.refusals:
         yield ""

@@ -3,38 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 from release.source.capabilities import parse
 from release.source.components import components
+from release.source.knots import Knot, knots_in
 from release.source.providers import Offer, Providers
 from release.source.specs import Package
 
 Row = Sequence[tuple[str, frozenset[int]]]
 _NOBODY: frozenset[int] = frozenset()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Needer:
-    """Who needs an offer, and by which words: a source package for its build, or another offer at run time.
-
-    `number` counts source packages where `build` is true, offers where it is not.
-    """
-
-    build: bool
-    number: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Knot:
-    """Source packages that reach each other (mostly a single one), their level from 0, and whether they are `tied`:
-    there are several, or the single one reaches itself."""
-
-    members: tuple[int, ...]
-    level: int
-    tied: bool
 
 
 class Edges:
@@ -118,17 +96,6 @@ class Edges:
         offer = self.providers.offers[position]
         return offer.source, offer.binary.name
 
-    @cached_property
-    def needers(self) -> Sequence[Sequence[Needer]]:
-        """For each offer who needs it: the edges read backwards."""
-        found: list[list[Needer]] = [[] for _ in self.providers.offers]
-        for build, rows in ((True, self.build), (False, self.runtime)):
-            for number, row in enumerate(rows):
-                for text, positions in row:
-                    for position in positions:
-                        found[position].append(Needer(build=build, number=number, text=text))
-        return found
-
     def closure(self, positions: Iterable[int]) -> set[int]:
         """These offers with all that they require at run time, and so on."""
         found = set(positions)
@@ -146,25 +113,13 @@ class Edges:
 
     @cached_property
     def knots(self) -> Sequence[Knot]:
-        """All source packages, in knots of those that reach each other, needed ones first.
-
-        Found in one graph of source packages and offers, without a closure: a source package points to the offers
-        that it needs, an offer to those that it requires and to its source package.
-        """
-        level: dict[int, int] = {}
-        found: list[Knot] = []
-        successors = self._successors
-        for component in components(successors):
-            sources = tuple(each for each in component if each < len(self.packages))
-            below = max((level.get(each, -1) for node in component for each in successors[node]), default=-1)
-            for node in component:
-                level[node] = below + bool(sources)
-            if sources:
-                found.append(Knot(members=sources, level=below + 1, tied=len(component) > 1))
-        return found
+        """All source packages, in knots of those that reach each other, needed ones first."""
+        return tuple(knots_in(self._successors, len(self.packages)))
 
     @cached_property
     def _successors(self) -> Sequence[Sequence[int]]:
+        """One graph of source packages and, behind them, offers: a source package points to the offers that it needs,
+        an offer to those that it requires and to its source package. It has the knots of the closure, without it."""
         first = len(self.packages)
         rows = [*self.build, *self.runtime]
         successors = [[first + position for _, offers in row for position in offers] for row in rows]

@@ -9,11 +9,13 @@ from functools import cached_property
 from types import MappingProxyType
 
 from release.source.completions import completed
-from release.source.edges import Edges, Knot, offers_of
+from release.source.edges import Edges, offers_of
 from release.source.findings import Finding, findings
 from release.source.identities import identified
+from release.source.knots import Knot
+from release.source.needers import Needers
 from release.source.providers import Offer, Providers
-from release.source.reach import Reach, reach
+from release.source.reach import Reach, inputs, needs, reach
 from release.source.specs import BinaryPackage, Package
 from release.source.unresolved import Unresolved, refuse_knots, refuse_unresolved
 
@@ -34,6 +36,7 @@ class Graph:
     def __init__(self, packages: Mapping[str, Package], edges: Edges) -> None:
         self.packages = packages
         self.edges = edges
+        self.needers = Needers(edges)
         self._number = {name: number for number, name in enumerate(packages)}
         self._names = tuple(packages)
 
@@ -112,15 +115,29 @@ class Graph:
     def followers(self, packages: Iterable[str], *, direct: bool = False) -> Reach:
         """All that follows from a change of `packages`, with a shortest path and its capabilities to each; with
         `direct` only those that have one of them in their build root."""
-        return reach(self.edges, (self._number[each] for each in packages), direct=direct)
+        return reach(self.needers, (self._number[each] for each in packages), direct=direct)
+
+    def needs(self, package: str, *, direct: bool = False) -> Reach:
+        """All that `package` needs to be built, and what that needs, by the shortest way to each; with `direct` only
+        what is in its build root."""
+        return needs(self.edges, self._number[package], direct=direct)
 
     def levels(self) -> tuple[tuple[Names, ...], ...]:
         """Each level a tuple of knots: packages that need each other, which mostly is a single one.
 
         A knot stands after all that its packages need besides themselves. Names in a knot are sorted, as are knots.
         """
+        return self._levels(self.edges.knots)
+
+    def among(self, names: Iterable[str]) -> tuple[tuple[tuple[Names, ...], ...], tuple[Names, ...]]:
+        """The levels and the knots of some packages alone, which must include whatever stands between two of them;
+        cheaper than those of all, for few."""
+        found = self.needers.knots_among({self._number[each] for each in names})
+        return self._levels(found), tuple(sorted(self._sorted(knot) for knot in found if knot.tied))
+
+    def _levels(self, knots: Iterable[Knot]) -> tuple[tuple[Names, ...], ...]:
         found: dict[int, list[Names]] = {}
-        for knot in self.edges.knots:
+        for knot in knots:
             found.setdefault(knot.level, []).append(self._sorted(knot))
         return tuple(tuple(sorted(found[level])) for level in sorted(found))
 
@@ -141,21 +158,8 @@ class Graph:
     def through(self, package: str, on: str) -> str | None:
         """By which capabilities `package` has `on` among its inputs: `libfoo-devel`, or `libfoo-devel -> zlib-devel`
         when what it requires requires the other. None when it has not."""
-        waiting: deque[tuple[int, tuple[str, ...]]] = deque()
-        seen: set[int] = set()
-        row = self.edges.build_row(self._number[package])
-        path: tuple[str, ...] = ()
-        while True:
-            for text, offers in row:
-                new = sorted(offers - seen)
-                seen.update(new)
-                waiting.extend((position, (*path, text)) for position in new)
-            if not waiting:
-                return None
-            position, path = waiting.popleft()
-            if self.edges.providers.offers[position].source == on:
-                return " -> ".join(path)
-            row = self.edges.runtime_row(position)
+        hop = inputs(self.edges, self._number[package]).get(self._number[on])
+        return " -> ".join(hop.through) if hop else None
 
     def check(self) -> None:
         """`Refused` for BuildRequires that nothing meets, and for packages that need each other: for those who

@@ -48,9 +48,16 @@ class Providers:
         """Every name and path that something provides."""
         return self._by_name.keys()
 
-    def provided(self, name: str) -> frozenset[tuple[str, int]]:
-        """Every Provides of a name, as written, with the position of the offer that has it."""
-        return frozenset(self._by_name.get(name, ()))
+    def provides(self, name: str) -> bool:
+        """Whether anybody provides a name or a path, in whichever version."""
+        return name in self._by_name
+
+    def names_of(self, position: int) -> Iterator[str]:
+        """The names and paths that an offer provides; the same one may come twice."""
+        binary = self.offers[position].binary
+        yield binary.name
+        yield from (text.partition(" ")[0] for text in binary.provides)
+        yield from binary.files
 
     def binaries(self, name: str) -> Sequence[int]:
         """The positions of the offers that are a binary package of this very name."""
@@ -97,10 +104,11 @@ class Providers:
         if isinstance(wanted, Rich):
             if wanted.operator is not Operator.AND:
                 return frozenset()
-            return frozenset().union(*(self.resolve(each) or self.guess(each) for each in wanted.operands))
+            found = [self.resolve(each) or self.guess(each) for each in wanted.operands]
+            return frozenset().union(*found) if all(found) else frozenset()
         for name in likely_names(wanted.name):
-            found = self._folded.get(name.lower(), ())
-            likely = frozenset(each for each in found if not self.offers[each].complete)
+            known = self._folded.get(name.lower(), ())
+            likely = frozenset(each for each in known if not self.offers[each].complete)
             if likely:
                 return self._preferred(likely, None) or frozenset()
         return frozenset()

@@ -10,7 +10,7 @@ from pathlib import Path
 from time import sleep
 from types import MappingProxyType
 
-from release.errors import Refused
+from release.errors import Misconfigured, Refused
 from release.tools import git_mirror, git_notes, git_trees
 from release.tools.git_files import CommitFiles
 from release.tools.git_log import Commit, read_log
@@ -25,6 +25,7 @@ ATTEMPTS = 25
 PAUSE_SECONDS = 0.02
 _SHA = re.compile(r"[0-9a-f]{40}\Z")
 # gitrevisions(7), check-ref-format(1): the careful part of what git allows
+_REVISION = re.compile(r"(?!.*(\.\.|\^\{|@\{))[A-Za-z0-9@][A-Za-z0-9@._/~^+-]{0,250}\Z")
 _BRANCH = re.compile(r"(?!.*(\.\.|//|\.lock(/|\Z)|/\Z|\.\Z))[A-Za-z0-9][A-Za-z0-9._/-]*\Z")
 
 
@@ -50,6 +51,7 @@ class Repository:
         path = git_mirror.local_path(url)
         self.url = str(path) if path else url
         self._remote = path is None
+        self._seen: set[str] = set()
         given = environment or {}
         if path:
             self._folder = GitFolder(path=folder_of(path), where=str(path), seconds=seconds, environment=given)
@@ -59,6 +61,25 @@ class Repository:
     def head(self, branch: str) -> str | None:
         """The newest commit of a branch, asked of the repository itself; None when there is no such branch."""
         return self._tip(f"refs/heads/{_branch(branch)}")
+
+    def resolve(self, *revisions: str) -> tuple[str, ...]:
+        """The ids of the commits that branches, tags, short ids or `HEAD~1` name; `Misconfigured` for others."""
+        for each in revisions:
+            if not _REVISION.match(each):
+                raise Misconfigured("not a revision", got=repr(each)[:100], expected="such as stable, v1.2 or HEAD~1")
+        words = ("rev-parse", "--end-of-options", *(f"{each}^{{commit}}" for each in revisions))
+        code, out, _ = self._folder.call(*words, allowed=(0, 128))
+        found = tuple(out.decode().split()[1:] if out.startswith(b"--end-of-options") else out.decode().split())
+        if code == 0 and len(found) == len(revisions):
+            self._seen.update(found)
+            return found
+        missing = next((each for each in revisions if not self._is_revision(each)), revisions[0])
+        raise Misconfigured(
+            f"no commit is called {missing!r}",
+            where=self._folder.where,
+            expected="a branch, a tag, an id, or such as HEAD~1",
+            hint="a shallow clone has only the newest commits: git fetch --unshallow",
+        )
 
     def commit(self, sha: str) -> Commit:
         """One commit; `Refused` when the repository has none of this id."""
@@ -202,7 +223,18 @@ class Repository:
             raise Refused("no such commit", where=self._folder.where, got=sha, expected="a commit of this repository")
         return sha
 
+    def _is_revision(self, revision: str) -> bool:
+        words = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+        return self._folder.call(*words, allowed=(0, 1, 128))[0] == 0
+
     def _has(self, sha: str) -> bool:
+        if sha in self._seen:  # a commit that is there stays there
+            return True
+        if self._find(sha):
+            self._seen.add(sha)
+        return sha in self._seen
+
+    def _find(self, sha: str) -> bool:
         probe = ("cat-file", "-e", f"{sha}^{{commit}}")
         if self._folder.call(*probe, allowed=(0, 1, 128))[0] == 0:
             return True

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from release.tools.containers import Containers
 from release.tools.sealed import Ended, Limits, Sealed
+
+if TYPE_CHECKING:
+    from release.tools.containers import Containers  # with it comes the engine's client, which a forecast need not pay
 
 LOG_BYTES = 256 << 20
 _NOBODY = "65534:65534"

@@ -20,7 +20,8 @@ from tests.conftest import ROOT, free_port
 from tests.world import World
 
 COMMANDS = {
-    "up", "down", "doctor", "settings", "init", "demo", "status", "plan", "build", "promote", "rollback", "verify",
+    "up", "down", "doctor", "settings", "init", "demo", "status", "plan", "build", "promote", "rollback",
+    "verify", "graph",
 }  # fmt: skip
 HEAVY = ("prefect", "sigstore", "docker", "fastapi", "httpx", "git", "rich.table", "createrepo_c")
 

@@ -107,3 +107,35 @@ def test_all_that_follow_are_found_by_shortest_ways_that_exist(tree: tuple[Packa
             assert hop.on in inputs[hop.package]
             assert hop.through[0] in graph.packages[hop.package].build_requires
             assert hop.through[-1] in (hop.on, f"{hop.on}-devel")
+
+
+@settings(max_examples=100, deadline=None)
+@given(trees(), st.sampled_from(NAMES))
+def test_all_that_a_package_needs_is_found_by_shortest_ways(tree: tuple[Package, ...], start: str) -> None:
+    graph, needed = Graph.of(tree, TOOLCHAIN), all_inputs(tree)
+    distance = {start: 0}
+    for away in range(1, len(NAMES) + 1):
+        near = {each for name, far in distance.items() if far == away - 1 for each in needed[name]}
+        distance.update(dict.fromkeys(near - distance.keys(), away))
+    found = graph.needs(start)
+    assert dict(found.distance) == {name: away for name, away in distance.items() if away}
+    assert all(hop.on == name and name in needed[hop.package] for name, hop in found.hops.items())
+    assert set(graph.needs(start, direct=True).hops) == needed[start] - {start}
+    for name in needed[start]:
+        assert graph.through(start, name)
+
+
+@settings(max_examples=100, deadline=None)
+@given(trees(), st.sets(st.sampled_from(NAMES), min_size=1, max_size=3))
+def test_levels_of_all_that_follow_are_in_the_order_of_all(tree: tuple[Package, ...], changed: set[str]) -> None:
+    graph, inputs = Graph.of(tree, TOOLCHAIN), all_inputs(tree)
+    chosen = changed | set(graph.followers(changed).hops)
+    levels, knots = graph.among(chosen)
+    place = {name: n for n, level in enumerate(levels) for knot in level for name in knot}
+    knot_of = {name: set(knot) for level in levels for knot in level for name in knot}
+    assert set(place) == chosen
+    assert set(knots) == {knot for knot in graph.knots() if set(knot) <= chosen}
+    for name in chosen:
+        below = [place[each] for one in knot_of[name] for each in (inputs[one] & chosen) - knot_of[name]]
+        assert place[name] == 1 + max(below, default=-1)
+    assert graph.among(NAMES) == (graph.levels(), graph.knots())
