@@ -121,11 +121,10 @@ class _Building:
         except Error:
             self._progress.build(name, BuildState.FAILED)
             raise
-        kept = wanted.before is not None and made.standing.manifest == wanted.before.manifest
         ran = made.ran
         self._progress.build(
             name,
-            BuildState.KEPT if kept else BuildState.BUILT,
+            BuildState.BUILT if made.is_new else BuildState.KEPT,
             seconds=ran.seconds if ran else None,
             rpmbuild_seconds=ran.rpmbuild_seconds if ran else None,
             log_url=ran.log_url if ran else None,

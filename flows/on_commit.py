@@ -21,7 +21,7 @@ from release.source.commits import CommitNote, End
 from signing.policy import Trust as SignerTrust
 from tasks.assemble import Assembled, assemble, stock
 from tasks.bench import Bench, make_bench
-from tasks.certify import certify
+from tasks.certify import certify, require_one_owner
 from tasks.detect import ended_already, previous_release
 from tasks.expect import expect
 from tasks.follow import follow
@@ -137,6 +137,7 @@ async def _build(tools: Tools, bench: Bench, previous: Previous | None, progress
     await seen.builds(outcome.done)
     refuse_failures(outcome)
     bench.require_complete(outcome.done)
+    await asyncio.to_thread(require_one_owner, outcome.done)
     return outcome.done
 
 

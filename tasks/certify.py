@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from release.product.file_conflicts import refuse_file_conflicts
 from release.product.interface_differences import differences
 from release.product.standing import table
 from release.source import certificates
@@ -31,10 +32,16 @@ def certify(
     )
 
 
+def require_one_owner(made: Mapping[str, Made]) -> None:
+    """`Refused` when a package with new RPMs owns a path that another package owns, too, and differently."""
+    new = [each for each in made.values() if each.is_new]
+    changed = [one.rpm.file for each in new for one in each.standing.inside]
+    refuse_file_conflicts((one for each in made.values() for one in each.standing.interfaces), changed)
+
+
 def _answer(bench: Bench, name: str, made: Made) -> Answer:
     wanted, standing = made.wanted, made.standing
     before = wanted.before
-    changed = before is not None and before.manifest != standing.manifest
     return Answer(
         evr=standing.build.evr,
         build=standing.manifest,
@@ -43,7 +50,7 @@ def _answer(bench: Bench, name: str, made: Made) -> Answer:
         consumed=standing.consumed,
         comparison=wanted.comparison,
         inputs=bench.graph.build_inputs(name),
-        differs=differences(before.interfaces, standing.interfaces)[:_SHOWN] if before and changed else (),
+        differs=differences(before.interfaces, standing.interfaces)[:_SHOWN] if before and made.is_new else (),
     )
 
 

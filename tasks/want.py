@@ -64,6 +64,11 @@ class Made:
     standing: Standing
     ran: Ran | None = None
 
+    @property
+    def is_new(self) -> bool:
+        """Whether it has other RPMs than the release before."""
+        return self.wanted.before is None or self.wanted.before.manifest != self.standing.manifest
+
 
 def want(bench: Bench, name: str, view: Mapping[str, Standing], previous: Previous | None) -> Wanted:
     """What is wanted of a package, over the builds that stand in `view` for what it needs."""
