@@ -34,9 +34,9 @@ async def run_build(
     behind its release.
     """
     tree, repository = bench.tree, bench.tree.distro.rpms_repository
-    spec, macros = work / "tree" / package.spec, work / "macros"
+    spec = work / "tree" / package.spec
     await asyncio.to_thread(tree.stage, package.files, work / "tree")  # what its content names, and nothing else
-    await asyncio.to_thread(tree.stage, tree.macro_files, macros)
+    macros = await asyncio.to_thread(tree.stage_macros, bench.graph.packages.values(), work / "macros")
     check_local(spec.parent, (*package.sources, *package.patches), spec=package.spec)
     await tools.sources(repository).resolve(package.pinned, spec=package.spec)
     sources = work / "sources"
@@ -55,8 +55,8 @@ async def run_build(
         build_requires=package.build_requires,
         epoch=package.epoch,
         arch=bench.arch,
-        macro_files=tuple(macros / path for path in tree.macro_files),
-        macros=tree.distro.macros,
+        macro_files=macros,
+        macros={**tree.distro.macros, **package.macros},
         suffix=suffix,
         jobs=os.cpu_count() or 1,
         limits=BUILD_LIMITS,

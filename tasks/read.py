@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from release.errors import Error, Misconfigured
+from release.source.azure_linux import default_distro
 from release.source.distro import Distro, parse_distro
+from release.source.macro_files import beside, filled
 from release.source.specs import Package
 from release.source.toolchain import ToolchainLock, parse_lock
-from release.tools.git_files import CommitFiles
+from release.tools.git_files import CommitFiles, write_file
 from release.tools.namespaces import InNamespaces
 from release.tools.specparser import Parsed, ParseOrder, SpecParser
 
@@ -49,10 +51,17 @@ class Tree:
         """Paths of the macro files that every spec is read and built with, in the order of loading."""
         return self.distro.macro_paths(self.blobs)
 
+    @cached_property
+    def lua_modules(self) -> tuple[str, ...]:
+        """Paths of the Lua modules that macros may require."""
+        return self.distro.lua_paths(self.blobs)
+
     @property
     def macros_digest(self) -> str:
         """Digest of the macro set."""
-        return self.distro.macros_digest({path: self.files.content(path) for path in self.macro_files})
+        return self.distro.macros_digest(
+            {path: self.files.content(path) for path in (*self.macro_files, *self.lua_modules)}
+        )
 
     @property
     def lock(self) -> ToolchainLock:
@@ -74,15 +83,30 @@ class Tree:
         """Write these files, and no other, to their paths below the folder `target`."""
         self.files.stage({path: target / path for path in paths})
 
+    def stage_macros(self, packages: Iterable[Package], target: Path) -> tuple[Path, ...]:
+        """Write the macro files as every spec is read with them, below `target`; in the order of loading."""
+        specs = {package.spec: package for package in packages}
+        places = tuple(target / path for path in self.macro_files)
+        for path, place in zip(self.macro_files, places, strict=True):
+            evr = next((specs[spec].evr for spec in beside(path, specs)), None)
+            write_file(place, filled(self.read(path), evr))
+        return places
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceTree:
-    """A commit whose specs were read. `failures` say which specs make no package, and why; they stop nobody here."""
+    """A commit whose specs were read. `failed` says which specs make no package, and why; they stop nobody here.
+
+    `elsewhere` are packages that exclude the architecture: nothing of them can be built on it. `common_macros` is the
+    digest of the macros that count for every package, whatever its spec says; `Package.expanded` shows the others.
+    """
 
     tree: Tree
     arch: str
     packages: tuple[Package, ...]
     failed: Mapping[str, Error]
+    elsewhere: tuple[Package, ...]
+    common_macros: str
 
     @property
     def failures(self) -> tuple[Error, ...]:
@@ -91,12 +115,12 @@ class SourceTree:
 
 
 async def open_tree(repository: Repository, commit: str, *, distro: Distro | None = None) -> Tree:
-    """The tree of a commit with its `distro.yaml`, or with the `distro` given."""
+    """The tree of a commit with the `distro` given, its own `distro.yaml`, or what an Azure Linux tree is without."""
     found, files = await asyncio.gather(
         asyncio.to_thread(repository.commit, commit), asyncio.to_thread(repository.files, commit)
     )
     if distro is None:
-        distro = await asyncio.to_thread(_distro, repository, files)
+        distro = await asyncio.to_thread(_distro, files)
     return Tree(found, files, distro)
 
 
@@ -114,10 +138,23 @@ async def read_tree(
 async def parse_tree(tree: Tree, *, parser: SpecParser, arch: str) -> SourceTree:
     """Every source package of an open tree; see `read_tree`."""
     order = ParseOrder(
-        files=tree.files, specs=tree.specs, macro_files=tree.macro_files, macros=tree.distro.macros, arch=arch
+        files=tree.files,
+        specs=tree.specs,
+        macro_files=tree.macro_files,
+        macros=tree.distro.macros,
+        arch=arch,
+        lua_modules=tree.lua_modules,
+        version_prefix=tree.distro.version_macros,
     )
     parsed: Parsed = await parser.parse(order)
-    return SourceTree(tree=tree, arch=arch, packages=tuple(parsed.packages.values()), failed=parsed.failed)
+    return SourceTree(
+        tree=tree,
+        arch=arch,
+        packages=tuple(each for each in parsed.packages.values() if not each.elsewhere),
+        failed=parsed.failed,
+        elsewhere=tuple(each for each in parsed.packages.values() if each.elsewhere),
+        common_macros=parsed.common_macros,
+    )
 
 
 def system_parser(folder: Path) -> SpecParser:
@@ -135,11 +172,7 @@ def refuse_failures(source: SourceTree) -> tuple[Package, ...]:
     return source.packages
 
 
-def _distro(repository: Repository, files: CommitFiles) -> Distro:
-    if DISTRO_FILE not in files.blobs:
-        raise Misconfigured(
-            "the tree has no distro.yaml",
-            where=f"{repository.url} {files.commit[:12]}",
-            hint="see docs/distribution.md",
-        )
-    return parse_distro(files.read(DISTRO_FILE).decode("utf-8", "replace"), DISTRO_FILE)
+def _distro(files: CommitFiles) -> Distro:
+    if DISTRO_FILE in files.blobs:
+        return parse_distro(files.read(DISTRO_FILE).decode("utf-8", "replace"), DISTRO_FILE)
+    return default_distro(files.blobs)

@@ -12,10 +12,10 @@ import httpx
 
 from release.errors import Misconfigured
 from release.tools.builder import Builder
+from release.tools.container_place import InContainer
 from release.tools.containers import Containers
 from release.tools.git import Identity, Repository
 from release.tools.git_process import public
-from release.tools.places import InContainer
 from release.tools.registry import Registry
 from release.tools.registry_credentials import DockerCredentials
 from release.tools.source_packages import SystemSources

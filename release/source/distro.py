@@ -44,8 +44,9 @@ class Distro:
     """A distribution. `channels` are in the order of promotion; `dist` begins with a dot; `arches` are rpm's names.
 
     `identity` is the base of the signers' identity URIs, without a slash at its end. `macro_files` are paths in
-    the tree, or patterns in the last part of one; `defines` are macros for every spec. Repositories are names
-    inside the registry (OCI distribution-spec), never a host.
+    the tree, or patterns in the last part of one; `lua_modules` (likewise) can be required by macros; `defines` are
+    macros for every spec; `version_macros` is the prefix of macros that give the versions of other specs, if there
+    are any. Repositories are names inside the registry (OCI distribution-spec), never a host.
     """
 
     name: str
@@ -67,6 +68,8 @@ class Distro:
     images: tuple[ImageEntry, ...]
     toolchain: Toolchain
     defines: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    lua_modules: tuple[str, ...] = ()
+    version_macros: str | None = None
 
     @property
     def macros(self) -> Mapping[str, str]:
@@ -78,26 +81,21 @@ class Distro:
 
         `Misconfigured` when a pattern finds nothing: a macro that is silently missing changes every package.
         """
-        known = sorted(paths)
-        found: dict[str, None] = {}
-        for pattern in self.macro_files:
-            matches = [path for path in known if _matches(path, pattern)]
-            if not matches:
-                raise Misconfigured(
-                    "a macro file is not in the tree", where="distro.yaml", got=pattern, expected="a file or a pattern"
-                )
-            found.update(dict.fromkeys(matches))
-        return tuple(found)
+        return _found(self.macro_files, paths, "a macro file is not in the tree")
+
+    def lua_paths(self, paths: Iterable[str]) -> tuple[str, ...]:
+        """The Lua modules among the tree's `paths`, like `macro_paths`."""
+        return _found(self.lua_modules, paths, "a Lua module of macros is not in the tree")
 
     def macros_digest(self, blobs: Mapping[str, str]) -> str:
         """Digest of the macro set: every definition, and every macro file by its content (path -> git blob id)."""
-        files = [blobs[path] for path in self.macro_paths(blobs)]
+        files = [blobs[path] for path in (*self.macro_paths(blobs), *self.lua_paths(blobs))]
         return digest_of_json({"files": files, "defines": dict(self.macros)})
 
     def is_spec(self, path: str) -> bool:
         """Whether a path of the tree is a spec: `<spec root>/<folder>/<name>.spec`."""
-        root = posixpath.dirname(posixpath.dirname(path))
-        return path.endswith(".spec") and root in self.spec_roots
+        root, _, inside = path.rpartition("/")[0].rpartition("/")
+        return path.endswith(".spec") and bool(inside) and root in self.spec_roots
 
 
 def parse_distro(text: str, where: str = "distro.yaml") -> Distro:
@@ -115,9 +113,22 @@ def parse_distro(text: str, where: str = "distro.yaml") -> Distro:
     return Distro(**{**dict(read), "toolchain": toolchain, "images": images, "defines": defines})
 
 
-def _matches(path: str, pattern: str) -> bool:
-    same_folder = posixpath.dirname(path) == posixpath.dirname(pattern)
-    return same_folder and fnmatch.fnmatchcase(posixpath.basename(path), posixpath.basename(pattern))
+def _found(patterns: Iterable[str], paths: Iterable[str], message: str) -> tuple[str, ...]:
+    """The paths that the patterns name: in their order, matches of one sorted; `Misconfigured` when one has none."""
+    wanted = tuple(patterns)
+    folders: dict[str, list[str]] = {posixpath.dirname(pattern): [] for pattern in wanted}
+    for path in paths if wanted else ():
+        folder, _, name = path.rpartition("/")
+        if folder in folders:
+            folders[folder].append(name)
+    found: dict[str, None] = {}
+    for pattern in wanted:
+        folder, _, name = pattern.rpartition("/")
+        matches = fnmatch.filter(sorted(folders[folder]), name)
+        if not matches:
+            raise Misconfigured(message, where="distro.yaml", got=pattern, expected="a file or a pattern")
+        found |= dict.fromkeys(f"{folder}/{each}" if folder else each for each in matches)
+    return tuple(found)
 
 
 def _inside(path: str) -> str:
@@ -196,6 +207,8 @@ class _Distro(BaseModel):
     channels: Annotated[tuple[_Name, ...], Field(min_length=1), _Different]
     spec_roots: Annotated[tuple[_Inside, ...], Field(min_length=1), _Different]
     macro_files: tuple[_Inside, ...] = ()
+    lua_modules: tuple[_Inside, ...] = ()
+    version_macros: _Macro | None = None
     defines: dict[_Macro, _Value] = Field(default_factory=dict)
     rpms_repository: _Repository
     releases_repository: _Repository

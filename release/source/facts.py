@@ -20,18 +20,24 @@ from release.source.specs import BinaryPackage, Package, Source, signatures_path
 # of Greenwich; and a time to come does not clamp the files of now. A day and a half earlier is past everywhere.
 PAST_EVERYWHERE = 36 * 3600
 NO_CHANGELOG = 315532800  # 1980-01-01: the oldest time that every archive format can say
-FORMAT = 1  # of records: raise it with every change of what a record holds
+FORMAT = 2  # of records: raise it with every change of what a record holds
 _PKGCONFIG = re.compile(r"/usr/(lib|lib64|share)/pkgconfig/(?P<name>[^/]+)\.pc")
 
 
 def package_from_facts(
-    facts: str, *, spec: str, files: Mapping[str, Mapping[str, str]], signatures: Mapping[str, str]
+    facts: str,
+    *,
+    spec: str,
+    files: Mapping[str, Mapping[str, str]],
+    signatures: Mapping[str, str],
+    macros: Mapping[str, str] = MappingProxyType({}),
 ) -> Package:
     """A package from the JSON facts of the spec parser.
 
     `files` maps each file of the spec's folder to all that reading it reads (name -> id of the content: itself, and
-    what a link leads to), `signatures` are its pinned hashes. `Refused` when a source is neither in the folder nor
-    pinned, and when the spec makes no package; the message has the line to add.
+    what a link leads to), `signatures` are its pinned hashes, `macros` what was defined for this spec alone.
+    `Refused` when a source is neither in the folder nor pinned, and when the spec makes no package; the message has
+    the line to add.
     """
     read = _checked(facts, spec)
     if not read.binaries:
@@ -47,7 +53,10 @@ def package_from_facts(
         spec=spec,
         folder=folder,
         files=tuple(f"{folder}/{name}" for name in seen),
-        content=digest_of_json(seen),
+        content=digest_of_json({"files": seen, "macros": dict(macros)} if macros else seen),
+        expanded=read.expanded,
+        elsewhere=read.elsewhere,
+        macros=MappingProxyType(dict(macros)),
         sources=sources,
         patches=patches,
         build_requires=read.build_requires,
@@ -67,12 +76,12 @@ def package_to_record(package: Package) -> str:
     sources = [[[each.file, each.url, each.sha256, each.local] for each in some]
                for some in (package.sources, package.patches)]  # fmt: skip
     binaries = [[each.name, each.evr, each.provides, each.requires, each.files] for each in package.binaries]
-    return json.dumps([plain, *sources, binaries, dict(package.lines)], separators=(",", ":"))
+    return json.dumps([plain, *sources, binaries, dict(package.lines), dict(package.macros)], separators=(",", ":"))
 
 
 def package_from_record(record: str) -> Package:
     """What `package_to_record` wrote. Nothing is checked: whoever keeps records answers for them."""
-    plain, sources, patches, binaries, lines = json.loads(record)
+    plain, sources, patches, binaries, lines, macros = json.loads(record)
     values: dict[str, Any] = {
         name: tuple(value) if type(value) is list else value for name, value in zip(_PLAIN, plain, strict=True)
     }
@@ -85,12 +94,13 @@ def package_from_record(record: str) -> Package:
             for name, evr, provides, requires, files in binaries
         ),
         lines=MappingProxyType(lines),
+        macros=MappingProxyType(macros),
     )
 
 
 _PLAIN = (
     "name", "evr", "spec", "folder", "files", "content", "build_requires", "summary", "description", "license", "url",
-    "epoch",
+    "epoch", "expanded", "elsewhere",
 )  # fmt: skip
 
 
@@ -154,6 +164,8 @@ class _Facts(BaseModel):
 
     name: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._+-]*$")
     evr: str
+    expanded: str
+    elsewhere: bool
     summary: str
     description: str
     license: str

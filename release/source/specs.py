@@ -53,6 +53,9 @@ class Package:
 
     `files` are the paths of what a build sees of the tree: the spec, and the sources and patches that lie beside it.
     `content` is their digest, by name and content: a README beside them, or another spec, is no part of it.
+    `macros` were defined for this spec alone (the versions of other specs); they count for the `content`, too.
+    `expanded` is the digest of the spec's text with all macros expanded: it says whether a change of a macro file
+    reached this spec. `elsewhere` means that the spec excludes the architecture it was read for.
     `epoch` (seconds since 1970) comes from the newest changelog entry: every time stamp of a build is this one, so
     that a rebuild of the same content is the same to the byte, whenever it happens.
     `lines` gives the line in the spec where each of the `build_requires` stands, where that is known.
@@ -73,6 +76,9 @@ class Package:
     url: str
     epoch: int
     files: tuple[str, ...] = ()
+    expanded: str = ""
+    elsewhere: bool = False
+    macros: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     lines: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
@@ -12,6 +13,7 @@ from release.errors import Misconfigured, Refused
 from release.tools.git_process import GitFolder
 from release.tools.git_trees import EXECUTABLE, LINK, REGULAR, blobs, inside
 
+STAMP = 315532800  # 1980-01-01: the time of every file that is staged; git has none, and who reads ours sees a clock
 _AT_ONCE = 1000  # files whose contents are in memory together
 _LINKS = 10  # a link to a link to a link
 
@@ -56,6 +58,10 @@ class CommitFiles:
         mode = self._odd.get(path)
         return f"{mode}:{self.blobs[path]}" if mode else self.blobs[path]
 
+    def is_file(self, path: str) -> bool:
+        """Whether a path of `blobs` is a regular file, no link and no submodule."""
+        return self._odd.get(path, EXECUTABLE) == EXECUTABLE
+
     def read(self, path: str) -> bytes:
         """A file's content; `Misconfigured` when there is none, `Refused` when it is a link or a submodule."""
         return self.read_many([path])[path]
@@ -66,7 +72,7 @@ class CommitFiles:
         for path in wanted:
             if path not in self.blobs:
                 raise Misconfigured("the tree has no such file", where=path, expected=f"in commit {self.commit[:12]}")
-            if self._odd.get(path, EXECUTABLE) != EXECUTABLE:
+            if not self.is_file(path):
                 raise Refused("not a regular file", where=path, got=self._kind(path))
         return dict(zip(wanted, self._contents(wanted), strict=True))
 
@@ -106,16 +112,23 @@ class CommitFiles:
         return tuple(blobs(self._git, (self.blobs[inside(path)] for path in paths))) if paths else ()
 
     def _write(self, path: str, content: bytes, place: Path) -> None:
-        _make_folder(place.parent)
         mode = self._odd.get(path)
         if mode == LINK:
+            _make_folder(place.parent)
             place.symlink_to(content.decode("utf-8", "surrogateescape"))
-            return
-        place.write_bytes(content)
-        place.chmod(0o755 if mode == EXECUTABLE else 0o644)
+        else:
+            write_file(place, content, executable=mode == EXECUTABLE)
 
     def _kind(self, path: str) -> str:
         return "a link" if self._odd.get(path) == LINK else "a submodule"
+
+
+def write_file(place: Path, content: bytes, *, executable: bool = False) -> None:
+    """Write a file and the folders above it for all to read, whatever our umask is, with a time that says nothing."""
+    _make_folder(place.parent)
+    place.write_bytes(content)
+    place.chmod(0o755 if executable else 0o644)
+    os.utime(place, (STAMP, STAMP))
 
 
 def _make_folder(path: Path) -> None:

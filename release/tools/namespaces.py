@@ -47,13 +47,15 @@ class InNamespaces:
     ) -> Ended:
         """See `release.tools.places.Place`. `Broken` when it does not end in time."""
         began = time.monotonic()
-        words = [*_bwrap(environment, reads), "--", *_as_nobody(), *argv]
-        done = await run(words, seconds=seconds, check=False)
+        # Not on the command line, which is there to be read inside: a value may be for the program alone.
+        sealing = "".join(f"{word}\0" for word in _sealing(environment, reads)).encode()
+        words = ["bwrap", "--args", "0", "--", *_as_nobody(), *argv]
+        done = await run(words, seconds=seconds, stdin=sealing, check=False)
         return Ended(code=done.code, log=done.stdout + done.stderr, seconds=time.monotonic() - began)
 
 
-def _bwrap(environment: Mapping[str, str], reads: Mapping[str, Path]) -> Iterator[str]:
-    yield from ("bwrap", "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try")
+def _sealing(environment: Mapping[str, str], reads: Mapping[str, Path]) -> Iterator[str]:
+    yield from ("--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try")
     yield from ("--die-with-parent", "--new-session", "--hostname", "slipway", "--clearenv")
     # Not as process 1: that is bubblewrap's own, of our user, so that its end reaches it and with it all others.
     if os.geteuid() == 0:  # root needs no user namespace, which a container may forbid

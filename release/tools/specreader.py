@@ -2,15 +2,18 @@
 
 Standard library and rpm's own bindings only; never imported by Slipway. The request is a JSON file that $REQUEST
 names: `tree` (a folder that cannot be listed), `macros` (the folder in it of the tree's macro files), `macro_files`,
-`defines`, `arch`, `specs` (path -> the folder in `tree`, of an unguessable name, that holds its folder and nothing
-else), `seconds`, `megabytes` and `processes` for one spec. Each line of the answer is `{"spec", "facts"}` or
-`{"spec", "error"}`, in the order of the request; a line without a spec is about the request itself.
+`lua_modules` (last part of a module's name -> path), `defines`, `arch`, `specs` (path -> the folder in `tree`, of an
+unguessable name, that holds its folder and nothing else), `own_macros` (by spec), and `seconds`, `megabytes`,
+`processes` for one spec. The first line of the answer is `{"common": digest of the macros that count for every
+package}`, each other one `{"spec", "facts"}` or `{"spec", "error"}`, in the order of the request; or the only line is
+`{"error"}`, which is about the request itself.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import hashlib
 import json
 import os
 import re
@@ -26,7 +29,15 @@ import rpm  # type: ignore[import-not-found]  # the distribution's, inside the s
 LIMIT_ANSWER_BYTES = 16 << 20
 PR_SET_DUMPABLE = 4
 POLL_SECONDS = 0.05
+PATIENCE = 3  # seconds of the clock for each second of work, because a machine may be busy
 PAGE = resource.getpagesize()
+DUMPED = re.compile(r"^ *-?[0-9]+[:=] (?P<name>[A-Za-z_][A-Za-z0-9_]*)", re.MULTILINE)
+WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{2,}")
+# rpm, build/parsePreamble.c and build/build.c: asked for by name, and rpm itself defines none of them
+ASKED_FOR = (
+    "vendor", "packager", "distribution", "disttag", "disturl", "bugurl", "source_date_epoch_from_changelog",
+    "use_source_date_epoch_as_buildtime", "clamp_mtime_to_source_date_epoch", "optflags", "debug_package",
+)  # fmt: skip
 # How many processors this machine has is no fact about a spec.
 FIXED = {"_smp_build_ncpus": "1", "_smp_mflags": "-j1"}
 
@@ -40,13 +51,19 @@ def main() -> None:
         request = json.load(file)
     os.unsetenv("REQUEST")
     rpm.reloadConfig(request["arch"])
+    before = _macros()
+    shared = f"{request['tree']}/{request['macros']}"
+    _offer(shared, request["lua_modules"])
     for path in request["macro_files"]:
         try:
-            rpm.expandMacro(f"%{{load:{request['tree']}/{request['macros']}/{path}}}")
+            rpm.expandMacro(f"%{{load:{shared}/{path}}}")
         except rpm.error as error:
             _answer({"error": f"{path}: {error}"})
             return
-    for name, value in {**FIXED, **request["defines"]}.items():
+    for name, value in request["defines"].items():
+        rpm.addMacro(name, value)
+    _answer({"common": _digest(json.dumps(_common(before, _macros()), sort_keys=True))})
+    for name, value in FIXED.items():
         rpm.addMacro(name, value)
     for spec in list(request["specs"]):
         _answer({"spec": spec, **_in_a_child(spec, request)})
@@ -57,6 +74,58 @@ def _answer(line: dict[str, Any]) -> None:
     sys.stdout.flush()
 
 
+def _offer(folder: str, modules: dict[str, str]) -> None:
+    """Let macros require the tree's Lua modules, under every name that ends in theirs (`azl.srpm.forge`).
+
+    Every byte is written as an escape, so that no file name says anything to rpm or to Lua.
+    """
+    pairs = ((name, f"{folder}/{path}") for name, path in modules.items())
+    table = ", ".join(f'["{_escaped(name)}"] = "{_escaped(path)}"' for name, path in pairs)
+    rpm.expandMacro(
+        "%{lua: local modules = {" + table + "}\n"
+        "table.insert(package.searchers, 2, function(name)\n"
+        "  local path = modules[name:match('[^.]*$')]\n"
+        "  return path and assert(loadfile(path)) or 'no module of the tree'\n"
+        "end)}"
+    )
+
+
+def _escaped(text: str) -> str:
+    return "".join(f"\\{byte:03}" for byte in text.encode())
+
+
+def _macros() -> dict[str, str]:
+    """Every macro that is defined now: name -> its options and body. rpm says so on the standard error only."""
+    kept, dump = os.dup(2), os.memfd_create("macros")
+    os.dup2(dump, 2)
+    rpm.expandMacro("%dump")
+    os.dup2(kept, 2)
+    os.close(kept)
+    with os.fdopen(dump, "rb") as file:
+        file.seek(0)
+        text = file.read().decode("utf-8", "replace")
+    starts = list(DUMPED.finditer(text))
+    ends = [each.start() for each in starts[1:]] + [len(text)]
+    return {start["name"]: text[start.end("name") : end] for start, end in zip(starts, ends, strict=True)}
+
+
+def _common(before: dict[str, str], after: dict[str, str]) -> dict[str, str]:
+    """The tree's own macros that count for a package whatever its spec says, because rpm's machinery may use them:
+    those that take the place of one of rpm's, that begin with an underscore or that rpm asks for by name; and with
+    each of them all that its body mentions."""
+    own = {name: body for name, body in after.items() if before.get(name) != body}
+    found: dict[str, str] = {}
+    more = {name for name in own if name in before or name.startswith("_") or name in ASKED_FOR}
+    while more:
+        found |= {name: own[name] for name in more}
+        more = {word for name in more for word in WORD.findall(own[name]) if word in own} - found.keys()
+    return found
+
+
+def _digest(text: str) -> str:
+    return f"sha256:{hashlib.sha256(text.encode('utf-8', 'surrogateescape')).hexdigest()}"
+
+
 def _in_a_child(spec: str, request: dict[str, Any]) -> dict[str, Any]:
     """A process of its own for each spec: its %global, its loops, its crash and its shell escapes end with it."""
     facts_out, facts_in = os.pipe()
@@ -65,7 +134,9 @@ def _in_a_child(spec: str, request: dict[str, Any]) -> dict[str, Any]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what a spec prints is no answer
         os.dup2(errors_in, 2)
         _limit(request)
-        _parse_and_leave(spec, f"{request['tree']}/{request['specs'][spec]}", facts_in)
+        for name, value in request["own_macros"][spec].items():
+            rpm.addMacro(name, value)
+        _parse_and_leave(spec, f"{request['tree']}/{request['specs'][spec]}", request["arch"], facts_in)
     os.close(facts_in)
     os.close(errors_in)
     written, trouble = _read(facts_out, errors_out, request)
@@ -83,15 +154,15 @@ def _end_all() -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(-1, signal.SIGKILL)
     with contextlib.suppress(ChildProcessError):
-        while True:
-            os.waitpid(-1, 0)
+        while os.waitpid(-1, 0):
+            pass
 
 
-def _read(facts: int, errors: int, request: dict[str, Any]) -> tuple[dict[int, bytes], str]:
+def _read(facts: int, errors: int, request: dict[str, Any]) -> tuple[dict[int, bytearray], str]:
     """What comes out of both pipes until the facts end, and what was exceeded meanwhile, if anything."""
-    written = {facts: b"", errors: b""}
+    written = {facts: bytearray(), errors: bytearray()}
     open_pipes = {facts, errors}
-    trouble, deadline = "", time.monotonic() + request["seconds"]
+    trouble, deadline = "", time.monotonic() + PATIENCE * request["seconds"]
     while facts in open_pipes and not trouble:
         ready, _, _ = select.select(open_pipes, [], [], POLL_SECONDS)
         for pipe in ready:
@@ -100,22 +171,22 @@ def _read(facts: int, errors: int, request: dict[str, Any]) -> tuple[dict[int, b
             if not chunk:
                 open_pipes.remove(pipe)
         trouble = _exceeded(written, deadline, request, idle=not ready)
-    while errors in open_pipes and select.select([errors], [], [], 0)[0]:
+    trouble = trouble or _crowded(request)  # what it left behind
+    while errors in open_pipes and select.select([errors], [], [], 0)[0] and len(written[errors]) < LIMIT_ANSWER_BYTES:
         chunk = os.read(errors, 1 << 16)
         written[errors] += chunk
-        if not chunk or len(written[errors]) > LIMIT_ANSWER_BYTES:
-            break
+        open_pipes -= set() if chunk else {errors}
     os.close(facts)
     os.close(errors)
     return written, trouble
 
 
-def _exceeded(written: dict[int, bytes], deadline: float, request: dict[str, Any], *, idle: bool) -> str:
+def _exceeded(written: dict[int, bytearray], deadline: float, request: dict[str, Any], *, idle: bool) -> str:
     """Which limit a spec is beyond, in words; empty when it is within all of them."""
     if sum(map(len, written.values())) > LIMIT_ANSWER_BYTES:
-        return f"too much output: more than {LIMIT_ANSWER_BYTES >> 20} MB"
+        return "too much output"
     if time.monotonic() > deadline:
-        return f"not parsed after {request['seconds']} seconds"
+        return f"not parsed after {PATIENCE * request['seconds']} seconds"
     return _crowded(request) if idle else ""
 
 
@@ -133,30 +204,27 @@ def _crowded(request: dict[str, Any]) -> str:
 
 
 def _limit(request: dict[str, Any]) -> None:
-    seconds, size = request["seconds"], request["megabytes"] << 20
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
-    resource.setrlimit(resource.RLIMIT_AS, (size, size))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    limits = {resource.RLIMIT_CPU: request["seconds"], resource.RLIMIT_AS: request["megabytes"] << 20}
+    limits |= {resource.RLIMIT_FSIZE: 0, resource.RLIMIT_CORE: 0}
     if request["user_is_ours"]:  # the kernel counts the processes of a user, wherever they run
-        resource.setrlimit(resource.RLIMIT_NPROC, (4 * request["processes"], 4 * request["processes"]))
+        limits[resource.RLIMIT_NPROC] = 4 * request["processes"]
+    for name, value in limits.items():
+        resource.setrlimit(name, (value, value))
 
 
-def _parse_and_leave(spec: str, tree: str, out: int) -> None:
-    code = 1
+def _parse_and_leave(spec: str, tree: str, arch: str, out: int) -> None:
     stable = tree.rpartition("/")[0]
     try:
-        facts = json.dumps(_facts(spec, tree)).replace(tree, stable).encode()
+        facts = json.dumps(_facts(spec, tree, arch)).replace(tree, stable).encode()
         while facts:
             facts = facts[os.write(out, facts) :]
-        code = 0
     except Exception as error:  # whatever it was, it belongs to this spec
         os.write(2, f"{error}".encode())
     finally:
-        os._exit(code)
+        os._exit(0)
 
 
-def _facts(spec: str, tree: str) -> dict[str, Any]:
+def _facts(spec: str, tree: str, arch: str) -> dict[str, Any]:
     """The facts of one spec in the shape that release/source/specs.py reads."""
     folder = os.path.dirname(f"{tree}/{spec}")  # noqa: PTH120 - this program stands alone
     os.chdir(folder)
@@ -170,6 +238,8 @@ def _facts(spec: str, tree: str) -> dict[str, Any]:
     return {
         "name": _text(source, "NAME"),
         "evr": _text(source, "EVR"),
+        "expanded": _digest(_utf8(parsed.parsed).replace(tree, tree.rpartition("/")[0])),
+        "elsewhere": _elsewhere(source, arch),
         "summary": _text(source, "SUMMARY"),
         "description": _text(source, "DESCRIPTION"),
         "license": _text(source, "LICENSE"),
@@ -183,6 +253,12 @@ def _facts(spec: str, tree: str) -> dict[str, Any]:
         # without a %files section no RPM is made, whatever %package says
         "binaries": [_binary(each) for each in parsed.packages if each.fileList is not None or each.fileFile],
     }
+
+
+def _elsewhere(source: Any, arch: str) -> bool:
+    """Whether the spec says that it is not for this architecture (ExclusiveArch, ExcludeArch)."""
+    only, never = _list(source, "EXCLUSIVEARCH"), _list(source, "EXCLUDEARCH")
+    return (bool(only) and arch not in only) or arch in never
 
 
 def _binary(package: Any) -> dict[str, Any]:
@@ -202,13 +278,9 @@ def _lines(path: str, requires: list[str]) -> dict[str, int]:
     """For messages only: the first line of the spec that speaks of each BuildRequires."""
     with open(path, errors="replace") as file:  # noqa: PTH123 - this program stands alone
         spoken = [(n, line) for n, line in enumerate(file, 1) if line.lower().startswith("buildrequires")]
-    found = {}
-    for each in set(requires):
-        name = re.split(r"[ )]", each.lstrip("("), maxsplit=1)[0]
-        numbers = [n for n, line in spoken if name in line]
-        if numbers:
-            found[each] = numbers[0]
-    return found
+    names = {each: re.split(r"[ )]", each.lstrip("("), maxsplit=1)[0] for each in requires}
+    found = {each: next((n for n, line in spoken if name in line), 0) for each, name in names.items()}
+    return {each: number for each, number in found.items() if number}
 
 
 def _list(header: Any, tag: str) -> list[str]:
@@ -216,8 +288,7 @@ def _list(header: Any, tag: str) -> list[str]:
 
 
 def _text(header: Any, tag: str) -> str:
-    value = header[tag]
-    return "" if value is None else _utf8(value)
+    return _utf8(header[tag] or "")
 
 
 def _utf8(value: str | bytes) -> str:

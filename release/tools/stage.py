@@ -7,12 +7,12 @@ import posixpath
 import secrets
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from release.errors import Broken, Error, Refused
-from release.tools.git_files import CommitFiles
+from release.tools.git_files import CommitFiles, write_file
 
 READER = Path(__file__).with_name("specreader.py")
 TREE = "/tree"
@@ -23,11 +23,13 @@ _HIDDEN = 0o111  # names in it can be used by who knows them, and listed by nobo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """What is to be read out of `files`, and how: see `ParseOrder`. The limits are those of one spec."""
+    """What is to be read out of `files`, and how: see `ParseOrder`. `specs` maps each to macros of its own, the other
+    files their paths to their contents. The limits are those of one spec."""
 
     files: CommitFiles
-    specs: Sequence[str]
-    macro_files: Sequence[str]
+    specs: Mapping[str, Mapping[str, str]]
+    macro_files: Mapping[str, bytes]
+    lua_modules: Mapping[str, bytes]
     macros: Mapping[str, str]
     arch: str
     seconds: int
@@ -78,7 +80,8 @@ def _remove(folder: Path) -> None:
 
 def _written(work: Work, folder: Path) -> Stage:
     names, refused = _named(work)
-    work.files.stage({path: folder / MACROS / path for path in work.macro_files})
+    for path, text in {**work.macro_files, **work.lua_modules}.items():
+        write_file(folder / MACROS / path, text)
     places: dict[str, Path] = {}
     for beside, name in names.items():
         places |= {path: folder / name / path for path in work.files.below(beside)}
@@ -92,10 +95,8 @@ def _written(work: Work, folder: Path) -> Stage:
         else:
             specs[spec] = name
     request = f"{secrets.token_hex(16)}.json"
-    (folder / request).write_text(json.dumps(_request(work, specs)))
-    shutil.copyfile(READER, folder / READER.name)
-    for path in (folder / request, folder / READER.name):
-        path.chmod(0o444)
+    write_file(folder / request, json.dumps(_request(work, specs)).encode())
+    write_file(folder / READER.name, READER.read_bytes())
     folder.chmod(_HIDDEN)
     return Stage(folder=folder, request=f"{TREE}/{request}", specs=tuple(specs), refused=refused)
 
@@ -121,6 +122,8 @@ def _request(work: Work, specs: Mapping[str, str]) -> Mapping[str, object]:
         "tree": TREE,
         "macros": MACROS,
         "macro_files": list(work.macro_files),
+        "lua_modules": {posixpath.basename(path).removesuffix(".lua"): path for path in work.lua_modules},
+        "own_macros": {spec: dict(work.specs[spec]) for spec in specs},
         "defines": dict(work.macros),
         "arch": work.arch,
         "specs": dict(specs),

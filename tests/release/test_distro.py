@@ -72,6 +72,17 @@ def test_refuses_a_pattern_of_macro_files_that_finds_nothing() -> None:
         parse_distro(LINES).macro_paths(["SPECS/macros/macros.a"])
 
 
+def test_finds_lua_modules_like_macro_files_and_counts_them_for_the_macro_set() -> None:
+    text = edited("defines:", "lua_modules: [SPECS/macros/*.lua]\nversion_macros: azl\ndefines:")
+    distro = parse_distro(text)
+    blobs = {"SPECS/macros/macros.a": "1", "other/macros.late": "3", "SPECS/macros/b.lua": "4"}
+    assert distro.lua_paths(blobs) == ("SPECS/macros/b.lua",)
+    assert distro.version_macros == "azl"
+    assert distro.macros_digest(blobs) != distro.macros_digest({**blobs, "SPECS/macros/b.lua": "5"})
+    with pytest.raises(Misconfigured, match="a Lua module of macros is not in the tree"):
+        distro.lua_paths(["SPECS/macros/macros.a"])
+
+
 def test_the_digest_of_the_macro_set_follows_contents_definitions_and_order() -> None:
     blobs = {
         "SPECS/macros/macros.a": "1",

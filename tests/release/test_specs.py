@@ -16,6 +16,8 @@ HASH = "ab" * 32
 FACTS: dict[str, Any] = {
     "name": "zlib",
     "evr": "1:1.3-2.sk1",
+    "expanded": "sha256:e",
+    "elsewhere": False,
     "summary": "Compression",
     "description": "Compresses.\nWell.",
     "license": "Zlib",

@@ -15,6 +15,12 @@ PROGRAMS = (
     "/usr/bin/touch",
     "/usr/bin/cat",
     "/usr/bin/ls",
+    "/usr/bin/seq",
+    "/usr/bin/setsid",
+    "/usr/bin/cut",
+    "/usr/bin/tr",
+    "/usr/bin/head",
+    "/usr/bin/grep",
 )
 PACKAGES = (
     "python3-rpm",

@@ -12,11 +12,12 @@ import pytest
 from release.digests import digest_of
 from release.errors import Error
 from release.source.specs import Package
+from release.tools.container_place import InContainer
 from release.tools.containers import Containers
 from release.tools.git import Repository
 from release.tools.git_files import CommitFiles
 from release.tools.namespaces import InNamespaces
-from release.tools.places import InContainer, Place
+from release.tools.places import Place
 from release.tools.sealed import Ended
 from release.tools.specparser import Parsed, ParseOrder, SpecParser
 from tests.tools.parser_root import write_parser_root
@@ -99,6 +100,8 @@ class Tree:
         self.cache = folder / "cache"
         self.macros: dict[str, str] = {"dist": ".sk1"}
         self.macro_files: tuple[str, ...] = ()
+        self.lua_modules: tuple[str, ...] = ()
+        self.version_prefix: str | None = None
         self.specs: list[str] = []
 
     def add(self, name: str, more: str = "", *, text: str | bytes | None = None) -> str:
@@ -126,6 +129,8 @@ class Tree:
             macro_files=self.macro_files,
             macros=self.macros,
             arch=arch,
+            lua_modules=self.lua_modules,
+            version_prefix=self.version_prefix,
         )
         return await parser.parse(order)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from release.errors import Broken, Refused
+from release.tools.container_place import InContainer
 from release.tools.containers import Containers
-from release.tools.places import InContainer
 from release.tools.specparser import Parsed
 from tests.tools.spec_tree import SPEC, Counting, Tree, containers, image, place, root_tar, tree
 
@@ -180,7 +180,7 @@ async def test_a_failure_is_not_remembered(tree: Tree) -> None:
 
 
 async def test_an_empty_order_starts_no_reader(tree: Tree) -> None:
-    assert await tree.parse() == Parsed(packages={}, failed={})
+    assert await tree.parse() == Parsed(packages={}, failed={}, common_macros="")
     assert tree.place.runs == 0
 
 
