@@ -145,6 +145,7 @@ async def parse_tree(tree: Tree, *, parser: SpecParser, arch: str) -> SourceTree
         arch=arch,
         lua_modules=tree.lua_modules,
         version_prefix=tree.distro.version_macros,
+        strict=not tree.distro.guessed,
     )
     parsed: Parsed = await parser.parse(order)
     return SourceTree(

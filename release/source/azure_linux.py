@@ -19,6 +19,7 @@ _VERSIONS: Mapping[str, tuple[str, str, Mapping[str, str]]] = MappingProxyType(
 )
 _ROOT = re.compile(r"(SPECS[A-Z-]*)/[^/]+/[^/]+\.spec")
 _MACROS = re.compile(r"SPECS[A-Z-]*/[^/]+/macros\.[A-Za-z0-9._-]+")
+_NO_MACROS = (".in", ".patch", ".spec", ".sig", ".txt", ".md", ".json")
 _MODULE = re.compile(r"SPECS[A-Z-]*/[a-z0-9-]*rpm-macros/[A-Za-z0-9_-]+\.lua")
 _IMAGE = re.compile(r"(?:toolkit/)?imageconfigs/(?P<name>[a-z0-9-]*container[a-z0-9-]*|distroless-[a-z0-9-]+)\.json")
 _CHECKS = "macros.check"  # a package of its own: makes a failed %check no failure
@@ -67,9 +68,10 @@ def default_distro(paths: Collection[str]) -> Distro:
             if (found := _IMAGE.fullmatch(path))
         ),
         toolchain=Toolchain(lock="toolchain.lock.json"),
+        guessed=True,
     )
 
 
 def _by_name(paths: Iterable[str]) -> tuple[str, ...]:
-    kept = (path for path in paths if posixpath.basename(path) != _CHECKS)
+    kept = (path for path in paths if posixpath.basename(path) != _CHECKS and not path.endswith(_NO_MACROS))
     return tuple(sorted(kept, key=lambda path: (posixpath.basename(path), path)))

@@ -46,7 +46,8 @@ class Distro:
     `identity` is the base of the signers' identity URIs, without a slash at its end. `macro_files` are paths in
     the tree, or patterns in the last part of one; `lua_modules` (likewise) can be required by macros; `defines` are
     macros for every spec; `version_macros` is the prefix of macros that give the versions of other specs, if there
-    are any. Repositories are names inside the registry (OCI distribution-spec), never a host.
+    are any. Repositories are names inside the registry (OCI distribution-spec), never a host. `guessed`: nobody wrote
+    this, it was made of the names of the tree's files.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Distro:
     defines: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     lua_modules: tuple[str, ...] = ()
     version_macros: str | None = None
+    guessed: bool = False
 
     @property
     def macros(self) -> Mapping[str, str]:

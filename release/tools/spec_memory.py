@@ -28,6 +28,7 @@ class Job:
     macros: Mapping[str, str]
     arch: str
     place: str
+    strict: bool = True
 
     @cached_property
     def key(self) -> str:

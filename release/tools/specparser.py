@@ -34,7 +34,8 @@ class ParseOrder:
     are defined; `arch` is rpm's name of the architecture to read for.
 
     `lua_modules` (paths) can be required by macros under every name that ends in theirs. With a `version_prefix`
-    there are macros of the versions of other specs (see `release.source.macro_files.version_macros`).
+    there are macros of the versions of other specs (see `release.source.macro_files.version_macros`). If not
+    `strict`, a mistake in a macro file costs that macro only, as in rpm itself.
     """
 
     files: CommitFiles
@@ -44,6 +45,7 @@ class ParseOrder:
     arch: str
     lua_modules: tuple[str, ...] = ()
     version_prefix: str | None = None
+    strict: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +100,7 @@ class SpecParser:
             macros=order.macros,
             arch=order.arch,
             place=await self._place.identity(),
+            strict=order.strict,
         )
         done = _Progress()
         first = {path: beside(path, order.specs)[:1] for path in order.macro_files if has_placeholders(texts[path])}
@@ -189,6 +192,7 @@ class SpecParser:
             lua_modules=job.lua_modules,
             macros=job.macros,
             arch=job.arch,
+            strict=job.strict,
             seconds=self._seconds,
             user_is_ours=self._place.own_user,
         )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import posixpath
 import secrets
 import shutil
@@ -33,6 +35,7 @@ class Work:
     macros: Mapping[str, str]
     arch: str
     seconds: int
+    strict: bool = True
     megabytes: int = 512
     processes: int = 64
     user_is_ours: bool = False
@@ -63,7 +66,10 @@ def make_stage(work: Work, parent: Path) -> Stage:
     """
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(dir=parent, prefix="stage-"))
+        for stray in parent.glob("stage-*"):
+            if not Path("/proc", stray.name.split("-")[1]).exists():
+                _remove(stray)  # whoever made it was killed
+        folder = Path(tempfile.mkdtemp(dir=parent, prefix=f"stage-{os.getpid()}-"))
         try:
             return _written(work, folder)
         except BaseException:
@@ -74,7 +80,8 @@ def make_stage(work: Work, parent: Path) -> Stage:
 
 
 def _remove(folder: Path) -> None:
-    folder.chmod(0o700)
+    with contextlib.suppress(FileNotFoundError):  # somebody else removes the same stray
+        folder.chmod(0o700)
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -127,6 +134,7 @@ def _request(work: Work, specs: Mapping[str, str]) -> Mapping[str, object]:
         "defines": dict(work.macros),
         "arch": work.arch,
         "specs": dict(specs),
+        "strict": work.strict,
         "seconds": work.seconds,
         "megabytes": work.megabytes,
         "processes": work.processes,

@@ -18,6 +18,7 @@ PATHS = (
     "SPECS/perl/gendep.macros",
     "SPECS/perl/macros.perl",
     "SPECS/perl/perl.spec",
+    "SPECS/perl/macros.template.in",
     "SPECS-EXTENDED/fonts/fonts.spec",
     "SPECS-EXTENDED/fonts/deep/macros.deep",
     "SPECS-SIGNED/kernel-signed/kernel-signed.spec",
