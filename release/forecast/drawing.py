@@ -1,4 +1,4 @@
-"""The graph as a picture: an SVG of columns by level, in which a change and its way are seen at once at any size.
+"""The graph as a picture: an SVG of clusters by level, in which a change and its way are seen at once at any size.
 
 One self-contained file: no script, no font, colours for light and dark. Edges are drawn only where they tell
 something; all others are words that appear under the pointer.
@@ -11,14 +11,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from xml.sax.saxutils import escape
 
-_ROWS = 60  # packages one below the other, before a level takes another column
-_FEW = 24
-_LINE, _FONT, _LETTER = 15, 11, 6.3
-_LONGEST = 24
-_PAD, _GAP, _TOP = 14, 40, 74
+_ROWS = 34  # packages one below the other, before a level takes another column
+_FEW = 20
+_LINE, _FONT, _LETTER = 15, 11, 6.7
+_LONGEST = 22
+_LEVEL = 17  # letters of "level 12: 3 of 45"
+_PAD, _GAP, _TOP, _HEAD = 14, 22, 54, 18
+_SHAPE = 2.6  # how much wider than high, of the packages alone: levels leave room, so that the whole is about 16:10
+_LEAST = 640.0
 _STYLE = """
 svg{background:#fff;color-scheme:light dark;font:11px ui-monospace,Menlo,Consolas,monospace}
-text{fill:#8a8f98}.h{fill:#1f2328;font-size:16px;font-weight:600}.s,.l{fill:#59636e}.l{font-weight:600}
+text{fill:#6e7781}.h{fill:#1f2328;font-size:16px;font-weight:600}.s,.l{fill:#59636e}.l{font-weight:600}
 .b{fill:#f6f8fa;stroke:#d8dee4}.r{fill:none}.changed .r{fill:#cf222e}.way .r{fill:#fff1e5;stroke:#bc4c00}
 .near text{fill:#bc4c00}.far text{fill:#7d5a14}.way text{fill:#8a3800;font-weight:700}
 .changed text{fill:#fff;font-weight:700}
@@ -66,28 +69,52 @@ class _Box:
     x: float
     y: float
     width: float
+    height: float
 
 
-def draw(title: str, subtitle: str, nodes: Sequence[Node], edges: Iterable[Edge] = ()) -> str:
-    """The picture. Packages stand in columns by level, those that are marked first, then by name; edges go between
+def draw(title: str, subtitles: Sequence[str], nodes: Sequence[Node], edges: Iterable[Edge] = ()) -> str:
+    """The picture. Packages stand in clusters by level, those that are marked first, then by name; edges go between
     packages that are drawn."""
     levels = _levels(nodes)
-    widest = max((len(_short(node.name)) for node in nodes), default=1)
-    width = widest * _LETTER + 2 * _PAD
+    width = max(_LEVEL, *(len(_short(node.name)) for node in nodes)) * _LETTER + _PAD
     rows = _FEW if len(nodes) <= 4 * _FEW else _ROWS
+    limit = max(_LEAST, (_SHAPE * len(nodes) * width * _LINE) ** 0.5)
     boxes: dict[str, _Box] = {}
     parts: list[str] = []
-    x = float(_PAD)
-    for number, column in levels:
-        columns = -(-len(column) // rows)
-        parts += _level(number, column, x, columns * width, min(rows, len(column)))
+    top = float(_TOP + _LINE * (len(subtitles) - 1))
+    right, bottom = 0.0, top
+    for (number, column), frame in zip(levels, _frames(levels, top, width, rows, limit), strict=True):
+        parts += _level(number, column, frame)
         for index, node in enumerate(column):
-            boxes[node.name] = _Box(x=x + index // rows * width, y=_TOP + index % rows * _LINE, width=width)
-        x += columns * width + _GAP
-    height = _TOP + max((min(rows, len(column)) for _, column in levels), default=0) * _LINE + 2 * _PAD
-    total = max(x - _GAP + _PAD, (max(len(title) * 1.6, len(subtitle)) * _LETTER) + 2 * _PAD)
+            x, y = frame.x + index // rows * width, frame.y + _HEAD + index % rows * _LINE
+            boxes[node.name] = _Box(x=x, y=y, width=width, height=_LINE)
+        right, bottom = max(right, frame.x + frame.width), max(bottom, frame.y + frame.height)
+    wide = max(right, len(title) * _LETTER * 1.6, *(len(each) * _LETTER + _PAD for each in subtitles)) + _PAD
     lines = [_edge(each, boxes) for each in edges if each.start in boxes and each.end in boxes]
-    return "\n".join([*_head(title, subtitle, total, height), *parts, *lines, *_nodes(levels, boxes), "</svg>", ""])
+    return "\n".join(
+        [*_head(title, subtitles, wide, bottom + _PAD), *parts, *lines, *_nodes(levels, boxes), "</svg>", ""]
+    )
+
+
+def _frames(
+    levels: Sequence[tuple[int, list[Node]]], top: float, width: float, rows: int, limit: float
+) -> Iterator[_Box]:
+    """Where the levels stand: from left to right on shelves; in a large picture small ones one below the other."""
+    x, shelf, y = float(_PAD), top, top
+    tall = rows * _LINE + _HEAD
+    before = 0.0
+    for _, column in levels:
+        wide = -(-len(column) // rows) * width
+        high = min(rows, len(column)) * _LINE + _HEAD
+        if rows == _ROWS and before == wide == width and y + high <= shelf + tall:
+            yield _Box(x=x, y=y, width=wide, height=high)
+        else:
+            x += before + _GAP if before else 0
+            if before and x + wide > limit:
+                x, shelf = float(_PAD), shelf + tall + _GAP
+            y, before = shelf, wide
+            yield _Box(x=x, y=y, width=wide, height=high)
+        y += high + _GAP
 
 
 def _levels(nodes: Iterable[Node]) -> list[tuple[int, list[Node]]]:
@@ -98,20 +125,21 @@ def _levels(nodes: Iterable[Node]) -> list[tuple[int, list[Node]]]:
     return sorted(found.items())
 
 
-def _head(title: str, subtitle: str, width: float, height: float) -> Iterator[str]:
+def _head(title: str, subtitles: Iterable[str], width: float, height: float) -> Iterator[str]:
     size = f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}"'
     yield f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">'
     yield f"<title>{_text(title)}</title><style>{_STYLE}</style>"
     yield f'<text class="h" x="{_PAD}" y="24">{_text(title)}</text>'
-    yield f'<text class="s" x="{_PAD}" y="42">{_text(subtitle)}</text>'
+    for number, subtitle in enumerate(subtitles):
+        yield f'<text class="s" x="{_PAD}" y="{42 + number * _LINE}">{_text(subtitle)}</text>'
 
 
-def _level(number: int, column: Collection[Node], x: float, width: float, rows: int) -> Iterator[str]:
+def _level(number: int, column: Collection[Node], frame: _Box) -> Iterator[str]:
     marked = sum(node.mark is not Mark.NONE for node in column)
-    count = f"{marked}/{len(column)}" if marked else f"{len(column)}"
-    size = f'width="{width + 4:.0f}" height="{rows * _LINE + 10}"'
-    yield f'<rect class="b" x="{x - 4:.0f}" y="{_TOP - 4}" {size} rx="6"/>'
-    yield f'<text class="l" x="{x:.0f}" y="{_TOP - 10}">{number + 1}: {count}</text>'
+    count = f"{marked} of {len(column)}" if marked not in (0, len(column)) else f"{len(column)}"
+    size = f'width="{frame.width + 2:.0f}" height="{frame.height + 4:.0f}"'
+    yield f'<rect class="b" x="{frame.x - 4:.0f}" y="{frame.y - 2:.0f}" {size} rx="6"/>'
+    yield f'<text class="l" x="{frame.x:.0f}" y="{frame.y + 11:.0f}">level {number + 1}: {count}</text>'
 
 
 def _nodes(levels: Iterable[tuple[int, list[Node]]], boxes: Mapping[str, _Box]) -> Iterator[str]:

@@ -36,10 +36,11 @@ def picture(graph: Graph, package: str, found: Reach, *, backwards: bool, depth:
     few = [found.hops[name] for name in sorted(inside)] if len(inside) <= _FEW else []
     edges = [*(_edge(hop, thin=True) for hop in few if hop not in way), *(_edge(hop, thin=False) for hop in way)]
     verb = "have it in their build root, directly or behind others" if backwards else "are needed to build it"
-    subtitle = f"{count(len(inside), 'package')} {verb}; of {len(graph.packages):,}. Columns: levels of the order"
+    subtitles = [f"{count(len(inside), 'package')} {verb}; of {len(graph.packages):,}. Clusters: levels of the order"]
     if way:
-        subtitle += f". Drawn: the longest way, {count(len(way), 'step')}"
-    return draw(f"{package} and {'who needs it' if backwards else 'what it needs'}", subtitle, nodes, edges)
+        steps = [package, *(each.package if backwards else each.on for each in reversed(way))]
+        subtitles.append(f"the longest way: {(' → ' if backwards else ' ← ').join(steps)}")
+    return draw(f"{package} and {'who needs it' if backwards else 'what it needs'}", subtitles, nodes, edges)
 
 
 def _way(found: Reach, package: str, inside: set[str]) -> Iterator[Hop]:
