@@ -62,9 +62,13 @@ def graph(
 
 def _lines(made: Graph, package: str, found: Reach, depth: int, *, of: bool) -> Iterator[str]:
     """A tree: below each package those that were found through it, with the words."""
+    from release.forecast.words import count
+
     near = sum(away == 1 for away in found.distance.values())
-    verb = "have it in their build root" if of else "are in its build root"
-    yield f"{package} {made.packages[package].evr}: {near:,} packages {verb}, {len(found.hops):,} in all"
+    one, many = ("has it in its", "have it in their") if of else ("is in its", "are in its")
+    verb = one if near == 1 else many
+    evr = made.packages[package].evr
+    yield f"{package} {evr}: {count(near, 'package')} {verb} build root, {len(found.hops):,} in all"
     for knot in made.knots():
         if package in knot:
             others = [each for each in knot if each != package]

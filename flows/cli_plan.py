@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.cli_distribution import AsJson
-from flows.cli_tools import Commit, Repository, place, workbench
+from flows.cli_tools import Commit, Repository, installation, place, workbench
 from flows.console import guarded, print_json
 
 if TYPE_CHECKING:
@@ -81,7 +81,10 @@ def _print_reason(found: Forecast, package: str, known: frozenset[str], *, as_js
 
     if known and package not in known | {each.package for each in found.stopped}:
         raise words.unknown_package(package, known)
-    lines = words.why(found, package)
+    _print(package, words.why(found, package), as_json=as_json)
+
+
+def _print(package: str, lines: tuple[str, ...], *, as_json: bool) -> None:
     if as_json:
         print_json({"package": package, "lines": list(lines)})
     else:
@@ -89,11 +92,22 @@ def _print_reason(found: Forecast, package: str, known: frozenset[str], *, as_js
 
 
 def _released(commit: str | None, why: str | None, *, as_json: bool, as_markdown: bool) -> None:
-    """Compared with the release that the first channel has."""
+    """Compared with the release that the first channel has; or, of a released commit, what its certificates say."""
+    if why is not None and (lines := asyncio.run(_certified(commit, why))):
+        _print(why, lines, as_json=as_json)
+        return
     found, known, failures = asyncio.run(_expected(commit))
     _show(found, why, known, as_json=as_json, as_markdown=as_markdown)
     if errors := [*(each.error() for each in found.refusals), *failures]:
         raise errors[0]
+
+
+async def _certified(commit: str | None, package: str) -> tuple[str, ...] | None:
+    from tasks.explain import explain
+    from tasks.fetch import fetch_head
+
+    async with installation() as (tools, distro):
+        return await explain(tools, distro, commit or await fetch_head(tools, distro.branch), package)
 
 
 async def _expected(commit: str | None) -> tuple[Forecast, frozenset[str], tuple[Error, ...]]:

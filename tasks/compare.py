@@ -20,7 +20,7 @@ def facts_of(source: SourceTree, known: TreeFacts | None = None) -> TreeFacts:
     tree = source.tree
     return TreeFacts(
         packages=source.packages,
-        macros=tree.macros_digest,
+        macros=source.common_macros,
         toolchain=tree.lock.digest if tree.distro.toolchain.lock in tree.blobs else "",
         images={image.name: _image(tree, image.name, image.definition, known) for image in tree.distro.images},
         failed=source.failed,

@@ -14,8 +14,7 @@ from release.errors import Broken, Misconfigured
 from release.product.builds import Build
 from release.product.releases import Release, parse_release, record_layer
 from release.product.repository import Snapshot
-from release.source.distro import Distro, parse_distro
-from tasks.read import DISTRO_FILE
+from release.source.distro import DISTRO_FILE, Distro, parse_distro
 
 if TYPE_CHECKING:
     from release import oci

@@ -45,7 +45,7 @@ async def foresee(place: Place, since: str, until: str, *, jobs: int = 1) -> tup
     """
     commits = await asyncio.to_thread(compared, place.repository, since, until)
     changed = await asyncio.to_thread(place.repository.changed_paths, commits.before, commits.after)
-    if not changed or not await asyncio.to_thread(_counts, place.repository, commits.after, changed):
+    if not changed or not await _counts(place.repository, commits.after, changed):
         return unchanged(commits), frozenset()
     from release.forecast.forecasting import forecast
     from tasks.compare import facts_of
@@ -113,25 +113,35 @@ def toolchain_packages(tree: Tree) -> tuple[BinaryPackage, ...]:
     return tuple(BinaryPackage(name=each.name, evr=each.version) for each in tree.lock.packages)
 
 
-def _counts(repository: Repository, commit: str, changed: Collection[str]) -> bool:
+async def _counts(repository: Repository, commit: str, changed: Collection[str]) -> bool:
     """Whether a release is made of anything that changed. When in doubt it is: then the specs are read and compared."""
-    from release.source.distro import parse_distro
-    from tasks.read import DISTRO_FILE
-
-    raw = None if DISTRO_FILE in changed else repository.read_file(commit, DISTRO_FILE)
-    if raw is None:
+    distro = await _distro(repository, commit, changed)
+    if distro is None:
         return True
-    distro = parse_distro(raw.decode("utf-8", "replace"), DISTRO_FILE)
     definitions = [image.definition for image in distro.images]
-    contents = repository.read_files(commit, definitions)
+    contents = await asyncio.to_thread(repository.read_files, commit, definitions)
     spoken = b"\0".join(contents.values()) if len(contents) == len(definitions) else None
     return any(_is_part(path, distro, definitions) or _is_named(path, spoken) for path in changed)
+
+
+async def _distro(repository: Repository, commit: str, changed: Collection[str]) -> Distro | None:
+    """The distribution as both commits have it; None where it may have changed."""
+    from release.source.distro import DISTRO_FILE, parse_distro
+
+    raw = None if DISTRO_FILE in changed else await asyncio.to_thread(repository.read_file, commit, DISTRO_FILE)
+    if raw is not None:
+        return parse_distro(raw.decode("utf-8", "replace"), DISTRO_FILE)
+    if any(path.startswith("SPECS") or path == DISTRO_FILE for path in changed):
+        return None
+    from tasks.read import open_tree
+
+    return (await open_tree(repository, commit)).distro
 
 
 def _is_part(path: str, distro: Distro, definitions: Collection[str]) -> bool:
     return (
         any(path.startswith(f"{root}/") for root in distro.spec_roots)
-        or any(fnmatch.fnmatchcase(path, pattern) for pattern in distro.macro_files)
+        or any(fnmatch.fnmatchcase(path, pattern) for pattern in (*distro.macro_files, *distro.lua_modules))
         or path == distro.toolchain.lock
         or path in definitions
     )
@@ -144,11 +154,9 @@ def _is_named(path: str, spoken: bytes | None) -> bool:
 
 async def _read(place: Place, *commits: str) -> list[SourceTree]:
     """Commits with their packages, as the last one's architecture has them; what several have is read once."""
-    from release.tools.namespaces import InNamespaces
-    from release.tools.specparser import SpecParser
-    from tasks.read import open_tree, parse_tree
+    from tasks.read import open_tree, parse_tree, system_parser
 
-    parser = SpecParser(place=InNamespaces(), folder=place.cache / "specs")
+    parser = system_parser(place.cache / "specs")
     trees = await asyncio.gather(*(open_tree(place.repository, commit) for commit in commits))
     arch = trees[-1].distro.arches[0]
     return [await parse_tree(tree, parser=parser, arch=arch) for tree in trees]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from release.errors import Error, Misconfigured
 from release.source.azure_linux import default_distro
-from release.source.distro import Distro, parse_distro
+from release.source.distro import DISTRO_FILE, Distro, parse_distro
 from release.source.macro_files import beside, filled
 from release.source.specs import Package
 from release.source.toolchain import ToolchainLock, parse_lock
@@ -21,8 +21,6 @@ from release.tools.specparser import Parsed, ParseOrder, SpecParser
 
 if TYPE_CHECKING:
     from release.tools.git import Commit, Repository
-
-DISTRO_FILE = "distro.yaml"
 
 
 class Tree:

@@ -120,6 +120,8 @@ def _own(before: Package | None, after: Package, old: TreeFacts, new: TreeFacts)
     raised = f" ({before.evr} -> {after.evr})" if before.evr != after.evr else ""
     if before.content != after.content:
         yield f"changed: {_files(before, after, old, new)}{raised}"
+    elif before.expanded != after.expanded:
+        yield f"changed: macros that {posixpath.basename(after.spec)} uses{raised}"
     pins = ({each.file: each.sha256 for each in package.pinned} for package in (before, after))
     one, two = pins
     names = {name for name in one.keys() | two.keys() if one.get(name) != two.get(name)}

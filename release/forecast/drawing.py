@@ -76,7 +76,7 @@ def draw(title: str, subtitles: Sequence[str], nodes: Sequence[Node], edges: Ite
     """The picture. Packages stand in clusters by level, those that are marked first, then by name; edges go between
     packages that are drawn."""
     levels = _levels(nodes)
-    width = max(_LEVEL, *(len(_short(node.name)) for node in nodes)) * _LETTER + _PAD
+    width = max([_LEVEL, *(len(_short(node.name)) for node in nodes)]) * _LETTER + _PAD
     rows = _FEW if len(nodes) <= 4 * _FEW else _ROWS
     limit = max(_LEAST, (_SHAPE * len(nodes) * width * _LINE) ** 0.5)
     boxes: dict[str, _Box] = {}
@@ -89,7 +89,7 @@ def draw(title: str, subtitles: Sequence[str], nodes: Sequence[Node], edges: Ite
             x, y = frame.x + index // rows * width, frame.y + _HEAD + index % rows * _LINE
             boxes[node.name] = _Box(x=x, y=y, width=width, height=_LINE)
         right, bottom = max(right, frame.x + frame.width), max(bottom, frame.y + frame.height)
-    wide = max(right, len(title) * _LETTER * 1.6, *(len(each) * _LETTER + _PAD for each in subtitles)) + _PAD
+    wide = max([right, len(title) * _LETTER * 1.6, *(len(each) * _LETTER + _PAD for each in subtitles)]) + _PAD
     lines = [_edge(each, boxes) for each in edges if each.start in boxes and each.end in boxes]
     return "\n".join(
         [*_head(title, subtitles, wide, bottom + _PAD), *parts, *lines, *_nodes(levels, boxes), "</svg>", ""]

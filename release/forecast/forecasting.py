@@ -43,7 +43,7 @@ def forecast(
     possible = reach.hops.keys() - broken.keys() - stopped.hops.keys()
     levels, knots = after.among(build.keys() | possible)
     order = _order(levels)
-    halted = {*broken, *(stopped.hops.keys() & (certain.keys() | reach.hops.keys()))}
+    halted = {*broken, *stopped.hops}
     return Forecast(
         before=commits.before,
         after=commits.after,

@@ -16,6 +16,8 @@ from release.digests import digest_of_json
 from release.documents import load_yaml
 from release.errors import Misconfigured
 
+DISTRO_FILE = "distro.yaml"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageEntry:

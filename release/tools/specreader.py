@@ -103,7 +103,7 @@ def _macros() -> dict[str, str]:
     os.close(kept)
     with os.fdopen(dump, "rb") as file:
         file.seek(0)
-        text = file.read().decode("utf-8", "replace")
+        text = file.read().decode("utf-8", "replace").rpartition("\n======")[0]  # the last line counts them all
     starts = list(DUMPED.finditer(text))
     ends = [each.start() for each in starts[1:]] + [len(text)]
     return {start["name"]: text[start.end("name") : end] for start, end in zip(starts, ends, strict=True)}

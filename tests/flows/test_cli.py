@@ -197,6 +197,18 @@ def test_plan_says_what_a_commit_would_build_and_why_and_builds_nothing(world: W
 
 
 @pytest.mark.integration
+def test_plan_says_of_a_released_commit_what_its_certificates_say(world: World) -> None:
+    done = world.slipway("plan", "--why", "bb", "--commit", world.first)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("bb 1.0-1.tiny1 was built, and has new RPMs (R-")
+    assert len(lines) <= 24 and max(map(len, lines)) <= 80
+    assert any(line.startswith("  aa  ") for line in lines), "the digest of what its build consumed"
+    unknown = world.slipway("plan", "--why", "bbb", "--commit", world.first)
+    assert unknown.returncode == Misconfigured.exit_code and "did you mean 'bb'?" in unknown.stderr
+
+
+@pytest.mark.integration
 def test_build_makes_one_package_here_as_the_pipeline_does(world: World, tmp_path: Path) -> None:
     tags = world.checker.tags()
     done = world.slipway("build", "cc", "--out", str(tmp_path))

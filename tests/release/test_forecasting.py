@@ -74,6 +74,12 @@ def test_names_the_files_that_changed() -> None:
     assert certain(found) == {"base": ("changed: b.patch",)}
 
 
+def test_a_macro_is_certain_where_a_spec_uses_it_and_nowhere_else() -> None:
+    lib, other = (dataclasses.replace(each, expanded="1") for each in (LIB, OTHER))
+    found = made((lib, other), (dataclasses.replace(lib, expanded="2", evr="1-2"), other))
+    assert certain(found) == {"lib": ("changed: macros that lib.spec uses (1-1 -> 1-2)",)}
+
+
 def test_new_and_moved_packages_are_certain() -> None:
     moved = dataclasses.replace(OTHER, spec="SPECS-EXTENDED/other/other.spec")
     assert certain(made((BASE, OTHER), (BASE, moved, LIB))) == {
