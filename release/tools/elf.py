@@ -21,7 +21,7 @@ LIMIT_VERSIONS = 1 << 16
 # Change from build to build and say nothing: the build id; the link to the debug file, whose name holds the release; a
 # symbol table for backtraces, compressed, with the build id in it; the note in which a distribution writes its release
 # (systemd.io, "Package Metadata for Executable Files"); the names of sections, which are counted one by one.
-_LEFT_OUT = (
+LEFT_OUT = (
     ".note.gnu.build-id",
     ".gnu_debuglink",
     ".gnu_debugaltlink",
@@ -159,7 +159,7 @@ def _content(elf: Elf) -> str:
     taken = 0
     dynamic, _ = elf.table(DYNAMIC)
     for section in elf.sections:
-        if section.name in _LEFT_OUT or not section.type:
+        if section.name in LEFT_OUT or not section.type:
             continue
         raw = elf.bytes_of(section)
         taken += len(raw)
@@ -167,7 +167,7 @@ def _content(elf: Elf) -> str:
             raise NotElf("sections that overlap")
         parts.add(section.name, section.type, section.flags, section.entsize, section.align, section.size)
         if section is dynamic:
-            parts.add(_dynamic(elf))
+            parts.add(dynamic_of(elf))
             raw = raw[len(elf.tags) * section.entsize :]
         parts.add(raw)
     for gap in _gaps(elf):
@@ -175,7 +175,7 @@ def _content(elf: Elf) -> str:
     return parts.end()
 
 
-def _dynamic(elf: Elf) -> list[tuple[int, int | str]]:
+def dynamic_of(elf: Elf) -> list[tuple[int, int | str]]:
     """Tags with the name of a section in place of its address."""
     starts = {each.addr: each.name for each in elf.sections if each.addr}
     return [(tag, starts.get(value, value)) for tag, value in elf.tags]

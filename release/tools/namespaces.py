@@ -38,6 +38,9 @@ class InNamespaces:
 
     own_user = True
 
+    def __init__(self, *, scratch_bytes: int = _SCRATCH_BYTES) -> None:
+        self._scratch_bytes = scratch_bytes
+
     async def identity(self) -> str:
         """By the bytes of rpm's libraries, bindings and macro files. `Misconfigured` where there is no rpm."""
         return await asyncio.to_thread(_identity)
@@ -48,13 +51,13 @@ class InNamespaces:
         """See `release.tools.places.Place`. `Broken` when it does not end in time."""
         began = time.monotonic()
         # Not on the command line, which is there to be read inside: a value may be for the program alone.
-        sealing = "".join(f"{word}\0" for word in _sealing(environment, reads)).encode()
+        sealing = "".join(f"{word}\0" for word in _sealing(environment, reads, self._scratch_bytes)).encode()
         words = ["bwrap", "--args", "0", "--", *_as_nobody(), *argv]
         done = await run(words, seconds=seconds, stdin=sealing, check=False)
         return Ended(code=done.code, log=done.stdout + done.stderr, seconds=time.monotonic() - began)
 
 
-def _sealing(environment: Mapping[str, str], reads: Mapping[str, Path]) -> Iterator[str]:
+def _sealing(environment: Mapping[str, str], reads: Mapping[str, Path], scratch: int) -> Iterator[str]:
     yield from ("--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try")
     yield from ("--die-with-parent", "--new-session", "--hostname", "slipway", "--clearenv")
     # Not as process 1: that is bubblewrap's own, of our user, so that its end reaches it and with it all others.
@@ -71,7 +74,7 @@ def _sealing(environment: Mapping[str, str], reads: Mapping[str, Path]) -> Itera
         yield from (
             ("--symlink", f"usr/{name}", f"/{name}") if link.is_symlink() else ("--ro-bind-try", f"/{name}", f"/{name}")
         )
-    yield from ("--proc", "/proc", "--dev", "/dev", "--size", str(_SCRATCH_BYTES), "--perms", "1777", "--tmpfs", _TMP)
+    yield from ("--proc", "/proc", "--dev", "/dev", "--size", str(scratch), "--perms", "1777", "--tmpfs", _TMP)
     for path, host in reads.items():
         yield from ("--ro-bind", str(host.absolute()), path)
     yield from ("--remount-ro", "/", "--chdir", "/")

@@ -138,15 +138,33 @@ def _ar(content: memoryview, _budget: Budget) -> str:
     """Members of an archive with name and content, without time, owner and mode (ar.h)."""
     parts = Parts()
     at = 8
+    for header, body, end in _ar_members(content):
+        parts.add(header[:16], body)
+        at = end
+    parts.add(content[at:])
+    return parts.end()
+
+
+def members_of_ar(content: memoryview) -> dict[str, memoryview]:
+    """The members of an archive by name, those of one name numbered; `ValueError` for a broken one."""
+    found: dict[str, memoryview] = {}
+    for header, body, _ in _ar_members(content):
+        name = header[:16].decode("utf-8", "backslashreplace").rstrip().rstrip("/") or "/"
+        found[f"{name} ({len(found)})" if name in found else name] = body
+    return found
+
+
+def _ar_members(content: memoryview) -> Iterator[tuple[bytes, memoryview, int]]:
+    """The header of each member, its content, and where the next one begins."""
+    at = 8
     while at + 60 <= len(content):
         header = bytes(content[at : at + 60])
         size = int(header[48:58])
         if header[58:] != b"`\n" or size < 0 or at + 60 + size > len(content):
             raise ValueError("not a member")
-        parts.add(header[:16], content[at + 60 : at + 60 + size])
+        body = content[at + 60 : at + 60 + size]
         at += 60 + size + size % 2
-    parts.add(content[at:])
-    return parts.end()
+        yield header, body, at
 
 
 def _zip(content: memoryview, budget: Budget) -> str:
@@ -173,11 +191,27 @@ def _gzip(file: IO[bytes]) -> IO[bytes]:
     return cast(IO[bytes], igzip.open(file, "rb"))  # type: ignore[no-untyped-call]  # isal ships half its types
 
 
+_COMPRESSED: tuple[tuple[bytes, Callable[[memoryview], Iterator[bytes]]], ...] = (
+    (b"\x1f\x8b", _streamed(_gzip)),
+    (b"\xfd7zXZ\0", _restarted(lzma.LZMADecompressor)),
+    (b"BZh", _restarted(bz2.BZ2Decompressor)),
+    (b"\x28\xb5\x2f\xfd", _streamed(_zstd)),
+)
 _READERS: tuple[tuple[bytes, Callable[[memoryview, Budget], str]], ...] = (
-    (b"\x1f\x8b", _unpacked(_streamed(_gzip))),
-    (b"\xfd7zXZ\0", _unpacked(_restarted(lzma.LZMADecompressor))),
-    (b"BZh", _unpacked(_restarted(bz2.BZ2Decompressor))),
-    (b"\x28\xb5\x2f\xfd", _unpacked(_streamed(_zstd))),
+    *((magic, _unpacked(pieces)) for magic, pieces in _COMPRESSED),
     (b"!<arch>\n", _ar),
     (b"PK\x03\x04", _zip),
 )
+
+
+def unpacked(content: memoryview, limit: int) -> bytes | None:
+    """The first `limit` bytes of what is inside a compressed file, None of any other; foreign errors come through."""
+    pieces = next((read for magic, read in _COMPRESSED if content[: len(magic)] == magic), None)
+    if pieces is None:
+        return None
+    found = bytearray()
+    for piece in pieces(content):
+        found += piece
+        if len(found) >= limit:
+            break
+    return bytes(found[:limit])

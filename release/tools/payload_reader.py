@@ -53,16 +53,27 @@ def read(
     path: str, offset: int, compressor: str, digest: str, sizes: dict[str, int], wanted: dict[str, str]
 ) -> dict[str, Any]:
     """The readings of the wanted files. `Bad` when the payload is not the one that the header names and describes."""
+    found: dict[str, Any] = {}
+    budget = Budget()
+    for name, content in contents(path, offset, compressor, digest, sizes, wanted):
+        found[name] = dataclasses.asdict(reading(name, content, budget))
+    return found
+
+
+def contents(
+    path: str, offset: int, compressor: str, digest: str, sizes: dict[str, int], wanted: dict[str, str]
+) -> Iterator[tuple[str, memoryview]]:
+    """Each of the wanted files with its content, which is gone when the next one is asked for. `Bad` as in `read`."""
     with Path(path).open("rb") as file:
         if digest:
             _check_digest(file, offset, digest)
         if not wanted:
-            return {}
+            return
         if compressor not in COMPRESSORS:
             raise Bad(f"a payload compressed with {compressor}, which is not known here")
         os.lseek(file.fileno(), offset, os.SEEK_SET)
         with libarchive.fd_reader(file.fileno(), "cpio", COMPRESSORS[compressor]) as entries:
-            return _readings(entries, sizes, wanted)
+            yield from _wanted(entries, sizes, wanted)
 
 
 def _check_digest(file: BufferedReader, offset: int, digest: str) -> None:
@@ -73,9 +84,8 @@ def _check_digest(file: BufferedReader, offset: int, digest: str) -> None:
         raise Bad(f"the payload is damaged or cut short: its sha256 is {found}, the header says {digest}")
 
 
-def _readings(entries: Any, sizes: dict[str, int], wanted: dict[str, str]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    budget = Budget()
+def _wanted(entries: Any, sizes: dict[str, int], wanted: dict[str, str]) -> Iterator[tuple[str, memoryview]]:
+    found: set[str] = set()
     count = 0
     for entry in entries:
         count += 1
@@ -88,10 +98,10 @@ def _readings(entries: Any, sizes: dict[str, int], wanted: dict[str, str]) -> di
             continue
         with _content(entry, size) as content:
             _check(path, content, wanted[path])
-            found[path] = dataclasses.asdict(reading(path, content, budget))
+            yield path, content
+        found.add(path)
         if len(found) == len(wanted):
             break
-    return found
 
 
 def _path(name: str | bytes | None) -> str:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,21 +19,23 @@ from release.tools.process import run
 
 _HEADER_READER = Path(__file__).with_name("header_reader.py")
 _SYSTEM_PYTHON = "/usr/bin/python3"  # the one that rpm's bindings belong to, whatever Python runs this
-_OURS = Path(__file__).parents[2]
+OURS = Path(__file__).parents[2]
 _HEADER_SECONDS = 300.0
-_SECONDS = 120.0  # for any RPM, and more for a large one:
-_BYTES_A_SECOND = 1 << 20  # of the compressed file; twenty times slower than measured
+SECONDS = 120.0  # for any RPM, and more for a large one:
+BYTES_A_SECOND = 1 << 20  # of the compressed file; twenty times slower than measured
 LIMIT_UNPACKED = 64 << 30
 _WORTH_A_PROCESS = 2 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Order:
-    """One RPM for the reader of payloads: its file, the size of that, and the request in the reader's own words."""
+class OpenRpm:
+    """One RPM whose header was read: its file, the size of that, and the request for the reader of its payload, in
+    that one's own words."""
 
     path: Path
     size: int
-    request: dict[str, Any]
+    header: RpmHeader
+    request: Mapping[str, Any]
 
 
 async def read_interfaces(paths: Sequence[Path]) -> tuple[BinaryInterface, ...]:
@@ -42,17 +44,17 @@ async def read_interfaces(paths: Sequence[Path]) -> tuple[BinaryInterface, ...]:
     `Refused` for a file that is damaged, is a source RPM, or holds something else than its header says; a file inside
     that cannot be understood counts by its bytes. Blocks nobody: the work is done by other processes.
     """
+    opened = await open_rpms(paths)
+    readings = await _payloads(opened)
+    return tuple(interface_of(each.header, readings[each.path], file=each.path.name) for each in opened)
+
+
+async def open_rpms(paths: Sequence[Path]) -> tuple[OpenRpm, ...]:
+    """The headers of binary RPMs, in the order of `paths`; `Refused` as in `read_interfaces`."""
     if not paths:
         return ()
     answers = await _headers(paths)
-    headers = [_header(answer, path) for answer, path in zip(answers, paths, strict=True)]
-    orders = [
-        _order(answer["payload"], header, path) for answer, header, path in zip(answers, headers, paths, strict=True)
-    ]
-    readings = await _payloads(orders)
-    return tuple(
-        interface_of(header, readings[path], file=path.name) for header, path in zip(headers, paths, strict=True)
-    )
+    return tuple(_opened(answer, path) for answer, path in zip(answers, paths, strict=True))
 
 
 async def _headers(paths: Sequence[Path]) -> list[dict[str, Any]]:
@@ -79,9 +81,10 @@ def _header(answer: dict[str, Any], path: Path) -> RpmHeader:
     return RpmHeader(**{key: answer[key] for key in same}, source=answer["sourcerpm"], files=files)
 
 
-def _order(payload: dict[str, Any], header: RpmHeader, path: Path) -> _Order:
-    """What the reader of payloads shall do. A file of 4 GiB or more makes a payload that only rpm can read: then
-    every file counts by its digest (rpm 4.12, "stripped" cpio)."""
+def _opened(answer: dict[str, Any], path: Path) -> OpenRpm:
+    """A file of 4 GiB or more makes a payload that only rpm can read: then every file counts by its digest (rpm 4.12,
+    "stripped" cpio)."""
+    header, payload = _header(answer, path), answer["payload"]
     request = {
         "path": str(path.absolute()),
         "offset": payload["offset"],
@@ -90,10 +93,12 @@ def _order(payload: dict[str, Any], header: RpmHeader, path: Path) -> _Order:
         "sizes": {each.path: each.size for each in header.files if each.has_content},
         "wanted": {} if payload["large"] else header.wanted(),
     }
-    return _Order(path=path, size=path.stat().st_size, request=request)
+    return OpenRpm(path=path, size=path.stat().st_size, header=header, request=request)
 
 
-async def _payloads(orders: list[_Order]) -> dict[Path, dict[str, FileReading]]:
+async def _payloads(orders: Sequence[OpenRpm]) -> dict[Path, dict[str, FileReading]]:
+    if not orders:
+        return {}
     shares = _shares(orders)
     answers = await asyncio.gather(*(_read(share) for share in shares))
     return {
@@ -103,22 +108,22 @@ async def _payloads(orders: list[_Order]) -> dict[Path, dict[str, FileReading]]:
     }
 
 
-def _shares(orders: list[_Order]) -> list[list[_Order]]:
+def _shares(orders: Sequence[OpenRpm]) -> list[list[OpenRpm]]:
     """A share for each process, of about the same number of bytes."""
     worth = sum(order.size for order in orders) // _WORTH_A_PROCESS
     count = max(1, min(len(os.sched_getaffinity(0)), len(orders), worth))
-    shares: list[list[_Order]] = [[] for _ in range(count)]
+    shares: list[list[OpenRpm]] = [[] for _ in range(count)]
     for order in sorted(orders, key=lambda order: -order.size):
         min(shares, key=lambda share: sum(each.size for each in share)).append(order)
     return [share for share in shares if share]
 
 
-async def _read(share: list[_Order]) -> list[dict[str, FileReading]]:
+async def _read(share: list[OpenRpm]) -> list[dict[str, FileReading]]:
     done = await run(
         [sys.executable, "-B", "-m", "release.tools.payload_reader"],
-        seconds=_SECONDS + sum(order.size for order in share) / _BYTES_A_SECOND,
-        cwd=_OURS,
-        stdin=json.dumps({"rpms": [order.request for order in share]}).encode(),
+        seconds=SECONDS + sum(order.size for order in share) / BYTES_A_SECOND,
+        cwd=OURS,
+        stdin=json.dumps({"rpms": [dict(order.request) for order in share]}).encode(),
     )
     answers = [json.loads(line) for line in done.text.splitlines()]
     for order, answer in zip(share, answers, strict=True):
