@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from bench.facts import Kind
-from bench.replay import Assumption, Counts, Shape, Step, peers, slipway, steps
+from bench.replay import Assumption, Counts, History, Step, history, peers, slipway
 from bench.tables import table
 
 BAR = 1.6
@@ -21,27 +21,25 @@ SHARES = (0.0, 0.1, 0.25, 0.5)
 SEEDS = (1, 2, 3, 4, 5)
 PRESERVING = Assumption(name="Slipway: every change preserves interfaces, but for static libraries", updates=False)
 
-History = tuple[Shape, Sequence[Step]]
-
 
 def main(quick: bool = False) -> None:
     """Print the tables."""
     start = time.perf_counter()
-    history = steps(40 if quick else None)
-    replayed = history[1]
+    over = history(40 if quick else None)
+    replayed = over.steps
     rules = peers(replayed)
     changed = sum(rules["changed only"])
-    _against_rules(history, rules, changed)
-    _where_from(history)
-    _sensitivity(history, changed, SEEDS[:1] if quick else SEEDS)
+    _against_rules(over, rules, changed)
+    _where_from(over)
+    _sensitivity(over, changed, SEEDS[:1] if quick else SEEDS)
     print(f"\n  {_about(replayed)}; replayed in {time.perf_counter() - start:.0f} s")
 
 
-def _against_rules(history: History, rules: Mapping[str, Sequence[int]], changed: int) -> None:
+def _against_rules(over: History, rules: Mapping[str, Sequence[int]], changed: int) -> None:
     rows = [[name, *_numbers(builds, changed), ""] for name, builds in rules.items()]
-    counts = slipway(PRESERVING, history)
+    counts = slipway(PRESERVING, over)
     rows.insert(1, [PRESERVING.name, *_numbers(counts.per_commit, changed), f"<= {BAR}"])
-    title = f"builds for {len(history[1])} commits over {len(history[0].roots)} source packages"
+    title = f"builds for {len(over.steps)} commits over {len(over.recipes)} source packages"
     table(title, ["rule", "builds", "times changed only", "median a commit", "largest", "bar"], rows)
 
 
@@ -50,13 +48,13 @@ def _numbers(builds: Sequence[int], changed: int) -> list[str]:
     return [f"{total:,}", f"{total / changed:.2f}", f"{statistics.median(builds):.0f}", f"{max(builds):,}"]
 
 
-def _where_from(history: History) -> None:
+def _where_from(over: History) -> None:
     assumptions = (
         PRESERVING,
         Assumption(name="... but what is taken for an update breaks all of its interfaces"),
         Assumption(name="... but every commit of several folders breaks them", several=True),
     )
-    rows = [[each.name, *_reasons(slipway(each, history))] for each in assumptions]
+    rows = [[each.name, *_reasons(slipway(each, over))] for each in assumptions]
     columns = ["assumption", "builds", "touched", "version macro", "observed", "twice in a knot"]
     table("why they were built", columns, rows)
 
@@ -65,13 +63,13 @@ def _reasons(counts: Counts) -> list[str]:
     return [f"{each:,}" for each in (counts.builds, counts.touched, counts.spoken, counts.observed, counts.again)]
 
 
-def _sensitivity(history: History, changed: int, seeds: Sequence[int]) -> None:
+def _sensitivity(over: History, changed: int, seeds: Sequence[int]) -> None:
     rows = []
     for share in SHARES:
         cells = [f"{share:.0%}"]
         for updates in (False, True):
             ratios = [
-                slipway(Assumption(name="", updates=updates, patches=share, seed=seed), history).builds / changed
+                slipway(Assumption(name="", updates=updates, patches=share, seed=seed), over).builds / changed
                 for seed in (seeds if share else seeds[:1])
             ]
             cells.append(_range(ratios))

@@ -17,10 +17,13 @@ from bench.facts import Commit, Kind, Spec
 from bench.synthetic_tree import SyntheticTree
 from release.digests import digest_of_json
 from release.source.capabilities import capabilities_in, parse
+from release.source.certificates import Certificate, Outcome, compare
 from release.source.graph import Graph, Knot
+from release.source.keys import Recipe
 from release.source.specs import BinaryPackage, Package
 
 Roots = Mapping[str, frozenset[str]]
+_NO_DIGEST = f"sha256:{0:064}"  # of what stays the same here: tree-wide macros, the toolchain; and of no real build
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +38,7 @@ class Step:
     commit: Commit
     kinds: Mapping[str, Kind]
     spoken: frozenset[str]
-    contents: Mapping[str, str]
+    recipes: Mapping[str, Recipe]
     shape: Shape
 
 
@@ -61,6 +64,15 @@ class Shape:
     def toolchain(self) -> frozenset[str]:
         """The bootstrap core: the largest set of packages that need each other."""
         return frozenset(max((knot for level in self.levels for knot in level), key=len))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """The tree before the first commit, by shape and recipes, and the commits."""
+
+    first: Shape
+    recipes: Mapping[str, Recipe]
+    steps: tuple[Step, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,8 +118,11 @@ class Counts:
     spoken: int = 0
     observed: int = 0
     again: int = 0
-    largest: int = 0
     per_commit: list[int] = field(default_factory=list)
+
+    def add(self, reason: str) -> None:
+        """One more."""
+        setattr(self, reason, getattr(self, reason) + 1)
 
     @property
     def builds(self) -> int:
@@ -116,19 +131,21 @@ class Counts:
 
 
 @cache
-def steps(limit: int | None = None) -> tuple[Shape, tuple[Step, ...]]:
-    """The shape of the tree before the first commit, and each commit (or the first `limit`) with the shape after it."""
+def history(limit: int | None = None) -> History:
+    """The history of the synthetic tree: all commits, or the first `limit`."""
     tree = SyntheticTree()
     packages = {path: _package(tree, spec) for path, spec in tree.specs.items()}
     graph = Graph.of(packages.values())
     names = {package.spec: name for name, package in graph.packages.items()}
     asked = _asked(graph)
     first = shape = _shape(graph)
+    recipes = {name: _recipe(package) for name, package in graph.packages.items()}
     found = []
     for commit in facts.commits()[:limit]:
         touched = tree.touched(commit)
         tree.apply(commit)
-        spoken = tuple(other for spec in touched for other in _all_followers(tree, spec) if other not in touched)
+        others = [other for spec in touched for other in _all_followers(tree, spec) if other not in touched]
+        spoken = [spec for spec in others if _package(tree, spec).content != packages[spec.path].content]
         for spec in (*touched, *spoken):
             packages[spec.path] = _package(tree, spec)
         changed = frozenset(names[spec.path] for spec in (*touched, *spoken))
@@ -140,69 +157,90 @@ def steps(limit: int | None = None) -> tuple[Shape, tuple[Step, ...]]:
                 commit=commit,
                 kinds={names[spec.path]: facts.kind(commit, spec) for spec in touched},
                 spoken=frozenset(names[spec.path] for spec in spoken),
-                contents={name: graph.packages[name].content for name in changed},
+                recipes={name: _recipe(graph.packages[name]) for name in changed},
                 shape=shape,
             )
         )
-    return first, tuple(found)
+    return History(first=first, recipes=recipes, steps=tuple(found))
 
 
 class Distribution:
-    """What is published: the interface of each binary package, and what each source package's build observed."""
+    """What is published: the interface of each binary package, a certificate for each source package, and what its last
+    build observed."""
 
-    def __init__(self, shape: Shape) -> None:
-        self.interfaces = {binary: _digest(binary, "at first") for each in shape.binaries.values() for binary in each}
-        self.contents = dict.fromkeys(shape.roots, "")
-        self.observed = {name: self._root(shape, name) for name in shape.roots}
+    def __init__(self, first: Shape, recipes: Mapping[str, Recipe]) -> None:
+        self.interfaces = {binary: _digest(binary, "at first") for each in first.binaries.values() for binary in each}
+        self.certificates = {name: _certificate(recipe, first.roots[name]) for name, recipe in recipes.items()}
+        self.observed = {name: self.root(first, name) for name in recipes}
+        self._before: Mapping[str, str] = self.interfaces
+        self._built: set[str] = set()
 
     def replay(self, step: Step, assumption: Assumption, counts: Counts) -> None:
-        """One commit: build what must be built, level by level, knots twice where the first pass breaks something."""
-        before = counts.builds
-        dirty: set[str] = {*step.kinds, *step.spoken}
+        """One commit: what must be built, in the order of flows/building.py: level by level, knots in two passes."""
+        self._before, self._built = dict(self.interfaces), set()
+        dirty = {*step.kinds, *step.spoken}
+        start = counts.builds
         for level in step.shape.levels:
             for knot in level:
-                for turn in range(2):
-                    broken = self._build(step, assumption, counts, [each for each in knot if each in dirty], turn)
-                    dirty.update(reader for binary in broken for reader in step.shape.readers.get(binary, ()))
-                    if not broken:
-                        break
-        counts.per_commit.append(counts.builds - before)
-        counts.largest = max(counts.largest, counts.builds - before)
+                if not dirty.isdisjoint(knot):
+                    self._build_knot(step, assumption, counts, knot, dirty)
+        counts.per_commit.append(counts.builds - start)
 
-    def _build(self, step: Step, assumption: Assumption, counts: Counts, names: Iterable[str], turn: int) -> list[str]:
-        """Decide on packages over what is published at this moment, and build; the binaries that changed."""
-        roots = {name: self._root(step.shape, name) for name in names}
-        broken: list[str] = []
-        for name, root in roots.items():
-            content = step.contents.get(name, self.contents[name])
-            if not must_build(self.contents[name], self.observed[name], content, root):
-                continue
-            kind = step.kinds.get(name)
-            own = turn == 0 and self.contents[name] != content
-            _count(counts, "again" if turn else "touched" if kind and own else "spoken" if own else "observed")
-            self.contents[name], self.observed[name] = content, root
-            for binary in step.shape.binaries[name]:
-                breaks = assumption.breaks(kind, name, binary, step.commit) if kind and own else (
-                    turn == 0 and assumption.passes_on(name, step.commit))  # fmt: skip
-                if breaks:
-                    self.interfaces[binary] = _digest(binary, step.commit.commit)
-                    broken.append(binary)
-        return broken
-
-    def _root(self, shape: Shape, name: str) -> Mapping[str, str]:
+    def root(self, shape: Shape, name: str) -> Mapping[str, str]:
+        """The interfaces, as published now, of what the build root of a package may hold."""
         return {binary: self.interfaces[binary] for binary in shape.roots[name]}
 
+    def _build_knot(self, step: Step, assumption: Assumption, counts: Counts, knot: Knot, dirty: set[str]) -> None:
+        """Each package once; then, once more, those that saw something else than what came out."""
+        seen = {}
+        for name in knot:
+            seen[name] = self.root(step.shape, name)
+            if name in dirty:
+                dirty |= self._build(step, assumption, counts, name, seen[name])
+        for name in knot:
+            if (now := self.root(step.shape, name)) != seen[name]:
+                self._build(step, assumption, counts, name, now, second=True)
 
-def must_build(old: str, observed: Mapping[str, str], content: str, root: Mapping[str, str]) -> bool:
-    """Whether a build would observe anything else than the last one did: what it is made of, or an interface."""
-    return old != content or observed != root
+    def _build(
+        self,
+        step: Step,
+        assumption: Assumption,
+        counts: Counts,
+        name: str,
+        root: Mapping[str, str],
+        *,
+        second: bool = False,
+    ) -> set[str]:
+        """Build a package if it must be built; those whose build root may hold something of it that changed."""
+        certificate = self.certificates[name]
+        recipe = step.recipes.get(name, certificate.recipe)
+        if not compare(certificate, self._before, recipe=recipe, root=root):
+            return set()
+        again, kind = name in self._built, step.kinds.get(name)
+        counts.add("again" if again else "touched" if kind else "spoken" if name in step.spoken else "observed")
+        self._built.add(name)
+        self.certificates[name] = _certificate(recipe, root)
+        self.observed[name] = root
+        if second:  # what gives other interfaces in the second pass does not converge, and is refused
+            return set()
+        broken = [
+            binary
+            for binary in step.shape.binaries[name]
+            if (assumption.breaks(kind, name, binary, step.commit) if kind else assumption.passes_on(name, step.commit))
+        ]
+        self.interfaces.update({binary: _digest(binary, step.commit.commit) for binary in broken})
+        return {reader for binary in broken for reader in step.shape.readers.get(binary, ())}
 
 
-def slipway(assumption: Assumption, history: tuple[Shape, Sequence[Step]]) -> Counts:
-    """Replay the commits of a history (`steps`), one after another."""
-    first, replayed = history
-    counts, distribution = Counts(), Distribution(first)
-    for step in replayed:
+def _certificate(recipe: Recipe, root: Iterable[str]) -> Certificate:
+    """Every package that may be in the build root was there: what is consumed is what the graph says."""
+    return Certificate(outcome=Outcome.BUILT, evr="0-1", build=_NO_DIGEST, recipe=recipe, consumed=tuple(sorted(root)))
+
+
+def slipway(assumption: Assumption, over: History) -> Counts:
+    """Replay the commits of a history, one after another."""
+    counts, distribution = Counts(), Distribution(over.first, over.recipes)
+    for step in over.steps:
         distribution.replay(step, assumption, counts)
     return counts
 
@@ -237,13 +275,15 @@ def _package(tree: SyntheticTree, spec: Spec) -> Package:
         BinaryPackage(name=each.name, evr=each.evr, provides=each.provides + each.own_provides, requires=each.requires)
         for each in now.binaries
     )
-    content = digest_of_json([now.path, str(tree.states[spec.path].changes[0]), list(now.build_requires), now.main.evr])
+    said = [[each.name, each.evr, *each.provides, *each.requires] for each in now.binaries]
+    content = digest_of_json([now.path, str(tree.states[spec.path].changes[0]), list(now.build_requires), said])
     return Package(
         name=now.name,
         evr=now.main.evr,
         spec=now.path,
         folder=f"SPECS/{now.folder}",
         content=content,
+        expanded=content,
         sources=(),
         patches=(),
         build_requires=now.build_requires,
@@ -321,5 +361,5 @@ def _digest(binary: str, since: str) -> str:
     return digest_of_json([binary, since])
 
 
-def _count(counts: Counts, reason: str) -> None:
-    setattr(counts, reason, getattr(counts, reason) + 1)
+def _recipe(package: Package) -> Recipe:
+    return Recipe.of(package, macros=_NO_DIGEST, toolchain=_NO_DIGEST, arch="x86_64")

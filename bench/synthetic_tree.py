@@ -144,14 +144,14 @@ def make(folder: Path, *, count: int = REAL_COUNT, commits: int | None = None, c
     replayed = facts.commits()[:commits]
     tree = SyntheticTree(count)
     first = tree.files()
-    _git(folder.parent, "init", "--quiet", "--initial-branch", BRANCH, str(folder))
+    git(folder.parent, "init", "--quiet", "--initial-branch", BRANCH, str(folder))
     with FastImport(folder) as write:
         write(_commit_block(BRANCH, BASE_TIME, f"The tree: {count} specs", first))
         write(f"reset refs/tags/base\nfrom refs/heads/{BRANCH}\n\n".encode())
         for commit in replayed:
             write(_commit_block(BRANCH, commit.time, _subject(commit), tree.apply(commit)))
     if checkout:
-        _git(folder, "reset", "--quiet", "--hard", BRANCH)
+        git(folder, "reset", "--quiet", "--hard", BRANCH)
     sizes = sorted(len(first[path]) for path in tree.specs)
     return Made(specs=count, commits=len(replayed), spec_bytes=sizes[len(sizes) // 2])
 
@@ -159,8 +159,8 @@ def make(folder: Path, *, count: int = REAL_COUNT, commits: int | None = None, c
 def add_commit(folder: Path, branch: str, parent: str, files: Files, *, when: int = BASE_TIME + 1) -> str:
     """One more commit on a new branch above `parent`: its id. The working tree stays as it is."""
     with FastImport(folder) as write:
-        write(_commit_block(branch, when, "One more commit", files, parent=_git(folder, "rev-parse", parent)))
-    return _git(folder, "rev-parse", branch)
+        write(_commit_block(branch, when, "One more commit", files, parent=git(folder, "rev-parse", parent)))
+    return git(folder, "rev-parse", branch)
 
 
 class FastImport:
@@ -268,7 +268,8 @@ toolchain:
 """
 
 
-def _git(folder: Path, *words: str) -> str:
+def git(folder: Path, *words: str) -> str:
+    """What git prints when it is run in a folder."""
     done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=True)
     return done.stdout.strip()
 

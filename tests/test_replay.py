@@ -17,46 +17,42 @@ MILD = Assumption(name="nothing breaks", updates=False, static=False)
 
 
 @pytest.fixture(scope="module")
-def history() -> tuple[replay.Shape, tuple[replay.Step, ...]]:
-    return replay.steps(SOME)
+def history() -> replay.History:
+    return replay.history(SOME)
 
 
 @pytest.mark.parametrize("assumption", [HARSH, MILD, Assumption(name="one in five", patches=0.2, passed_on=0.2)])
 def test_after_each_commit_everything_was_built_over_what_is_published(
-    history: tuple[replay.Shape, tuple[replay.Step, ...]], assumption: Assumption
+    history: replay.History, assumption: Assumption
 ) -> None:
-    first, steps = history
-    distribution, counts = Distribution(first), Counts()
-    for step in steps[:20]:
+    distribution, counts = Distribution(history.first, history.recipes), Counts()
+    for step in history.steps[:20]:
         distribution.replay(step, assumption, counts)
-        stale = [
-            name
-            for name, root in step.shape.roots.items()
-            if distribution.observed[name] != {each: distribution.interfaces[each] for each in root}
-        ]
+        now = {name: distribution.root(step.shape, name) for name in step.shape.roots}
+        stale = [name for name, root in now.items() if distribution.observed[name] != root]
         assert stale == []
 
 
 def test_where_nothing_breaks_only_what_says_something_else_is_built(
-    history: tuple[replay.Shape, tuple[replay.Step, ...]],
+    history: replay.History,
 ) -> None:
     counts = replay.slipway(MILD, history)
     assert (counts.observed, counts.again) == (0, 0)
-    assert counts.touched == sum(len(step.kinds) for step in history[1])
-    assert counts.builds == counts.touched + sum(len(step.spoken) for step in history[1])
+    assert counts.touched == sum(len(step.kinds) for step in history.steps)
+    assert counts.builds == counts.touched + sum(len(step.spoken) for step in history.steps)
 
 
 def test_where_everything_breaks_all_dependents_are_built(
-    history: tuple[replay.Shape, tuple[replay.Step, ...]],
+    history: replay.History,
 ) -> None:
-    rules = replay.peers(history[1])
+    rules = replay.peers(history.steps)
     counts = replay.slipway(HARSH, history)
     for mine, direct in zip(counts.per_commit, rules["changed and direct dependents"], strict=True):
         assert mine >= direct
 
 
-def test_the_rules_are_ordered(history: tuple[replay.Shape, tuple[replay.Step, ...]]) -> None:
-    rules = replay.peers(history[1])
+def test_the_rules_are_ordered(history: replay.History) -> None:
+    rules = replay.peers(history.steps)
     for name in ("changed and direct dependents", "the same, but never through the toolchain"):
         for few, some, many in zip(
             rules["changed only"], rules[name], rules["changed and all dependents"], strict=True
@@ -65,10 +61,10 @@ def test_the_rules_are_ordered(history: tuple[replay.Shape, tuple[replay.Step, .
 
 
 def test_a_module_says_something_else_when_its_kernel_changes(
-    history: tuple[replay.Shape, tuple[replay.Step, ...]],
+    history: replay.History,
 ) -> None:
     step = next(
-        each for each in replay.steps(100)[1] if each.commit.folders == ("kernel", "kernel-64k", "kernel-headers")
+        each for each in replay.history(100).steps if each.commit.folders == ("kernel", "kernel-64k", "kernel-headers")
     )
     assert step.kinds["kernel"] is Kind.UPDATE
     assert {"iser", "xpmem", "mlnx-ofa_kernel"} <= step.spoken
