@@ -55,9 +55,12 @@ def _check(commit: str | None, since: str | None) -> None:
 
 
 def _foreseen(since: str, until: str, repository: str | None) -> tuple[Forecast, frozenset[str]]:
+    import gc
+
     from tasks.foresee import foresee
     from tasks.settings import read_settings
 
+    gc.disable()  # this process ends in a second, and what it reads it keeps
     return asyncio.run(foresee(place(repository), since, until, jobs=read_settings().jobs))
 
 

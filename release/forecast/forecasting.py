@@ -9,6 +9,7 @@ from release.forecast.differences import ImageFacts, TreeFacts, listed, own_chan
 from release.forecast.estimates import Estimate, estimate
 from release.forecast.forecasts import Certain, Commits, Forecast, ImageForecast, Possible, Stopped
 from release.forecast.losses import newly_unresolved, refuse_losses
+from release.source.findings import findings
 from release.source.graph import Graph
 from release.source.reach import Reach
 from release.source.specs import BinaryPackage, Package
@@ -140,8 +141,9 @@ def _new_findings(before: Graph, after: Graph, own: Collection[str]) -> tuple[st
     """Those that this change made: old ones would hide them."""
     if not own:
         return ()
-    known = {each.subject for each in before.findings}
-    return tuple(str(each) for each in after.findings if each.subject not in known)
+    known = {each.subject for each in findings(before.edges.providers, own)}
+    found = findings(after.edges.providers, own)
+    return tuple(str(each) for each in found if each.subject not in known)
 
 
 def _time(graph: Graph, names: Collection[str], durations: Mapping[str, float], jobs: int) -> Estimate | None:

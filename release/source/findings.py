@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -34,14 +34,25 @@ class Finding:
         return f"the {self.kind} {self.name} is made by {' and by '.join(self.makers)}: {consequence}"
 
 
-def findings(providers: Providers) -> tuple[Finding, ...]:
-    """Every binary package and every listed path that more than one source package of the tree makes, sorted."""
-    return tuple(_all(providers))
+def findings(providers: Providers, sources: Collection[str] | None = None) -> tuple[Finding, ...]:
+    """Every binary package and every listed path that more than one source package of the tree makes, sorted; with
+    `sources` only what one of these has a part in."""
+    made = [
+        each for each in providers.offers if each.source is not None and (sources is None or each.source in sources)
+    ]
+    names = {each.binary.name for each in made} & providers.makers.keys()
+    paths = {path for each in made for path in each.binary.files}
+    return (
+        *(_finding(providers, Twice.BINARY, name, providers.makers[name]) for name in sorted(names)),
+        *(
+            _finding(providers, Twice.FILE, path, owners)
+            for path in sorted(paths)
+            if (owners := providers.owners(path))
+        ),
+    )
 
 
-def _all(providers: Providers) -> Iterator[Finding]:
-    for kind, found in ((Twice.BINARY, providers.makers), (Twice.FILE, providers.owners)):
-        for name in sorted(found):
-            offers = [providers.offers[each] for each in found[name]]
-            makers = {f"{each.source}: {each.binary.name}-{each.binary.evr}" for each in offers}
-            yield Finding(kind=kind, name=name, makers=tuple(sorted(makers)))
+def _finding(providers: Providers, kind: Twice, name: str, positions: Iterable[int]) -> Finding:
+    offers = [providers.offers[each] for each in positions]
+    makers = {f"{each.source}: {each.binary.name}-{each.binary.evr}" for each in offers}
+    return Finding(kind=kind, name=name, makers=tuple(sorted(makers)))

@@ -25,6 +25,9 @@ def identified(packages: Iterable[Package]) -> Mapping[str, Package]:
     found: dict[str, Package] = {}
     # those that need not give way come first, so that what is named by its file never takes another one's Name
     for name in sorted(by_name, key=lambda each: (len(by_name[each]), each)):
+        if len(by_name[name]) == 1 and name not in found:
+            found[name] = by_name[name][0]
+            continue
         shared = sorted(by_name[name], key=lambda each: (_stem(each) != name, len(each.spec), each.spec))
         _refuse_equals(shared)
         for package in shared:

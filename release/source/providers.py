@@ -69,14 +69,13 @@ class Providers:
         several = ((name, tuple(self._of_tree(each))) for name, each in self._by_binary.items() if len(each) > 1)
         return {name: each for name, each in several if len(each) > 1}
 
-    @cached_property
-    def owners(self) -> Mapping[str, tuple[int, ...]]:
-        """The paths that several source packages of the tree list among the files of differently named packages."""
-        by_path: dict[str, list[int]] = defaultdict(list)
-        for position, offer in enumerate(self.offers):
-            for path in offer.binary.files if offer.source is not None else ():
-                by_path[path].append(position)
-        return {path: tuple(each) for path, each in by_path.items() if self._several(each)}
+    def owners(self, path: str) -> tuple[int, ...]:
+        """The packages of the tree that list a path among their files, where they are of several source packages and
+        of several names: versions of one package replace each other."""
+        found = tuple(self._of_tree(position for text, position in self._by_name.get(path, ()) if text == path))
+        offers = [self.offers[each] for each in found]
+        clash = len({each.source for each in offers}) > 1 and len({each.binary.name for each in offers}) > 1
+        return found if clash else ()
 
     def resolve(self, wanted: Dependency, *, besides: str | None = None) -> Found:
         """What may be installed for a dependency, or None when nothing can satisfy it.
@@ -159,13 +158,6 @@ class Providers:
 
     def _of_tree(self, positions: Iterable[int]) -> Iterator[int]:
         return (each for each in positions if self.offers[each].source is not None)
-
-    def _several(self, positions: Sequence[int]) -> bool:
-        """More than one source, and more than one name: versions of one package replace each other."""
-        if len(positions) < 2:
-            return False
-        offers = [self.offers[each] for each in positions]
-        return len({each.source for each in offers}) > 1 and len({each.binary.name for each in offers}) > 1
 
 
 def _conditional(wanted: Found, condition: Found, otherwise: Found = frozenset(), *, unless: bool) -> list[Found]:
