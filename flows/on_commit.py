@@ -25,6 +25,7 @@ from tasks.certify import certify, require_one_owner
 from tasks.detect import ended_already, previous_release
 from tasks.expect import expect
 from tasks.follow import follow
+from tasks.foresee import keep_durations
 from tasks.prepare import Tree, check, prepare
 from tasks.progress import Progress, new_run
 from tasks.promote import promote
@@ -135,6 +136,8 @@ async def _foresee(bench: Bench, previous: Previous | None, progress: Progress) 
 async def _build(tools: Tools, bench: Bench, previous: Previous | None, progress: Progress) -> Mapping[str, Made]:
     outcome = await build_all(tools, bench, previous, progress, jobs=tools.settings.jobs)
     await seen.builds(outcome.done)
+    ran = {name: made.ran.seconds for name, made in outcome.done.items() if made.ran}
+    await asyncio.to_thread(keep_durations, tools.settings.folder, ran)
     refuse_failures(outcome)
     bench.require_complete(outcome.done)
     await asyncio.to_thread(require_one_owner, outcome.done)

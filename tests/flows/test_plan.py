@@ -15,6 +15,7 @@ import pytest
 from release.errors import Misconfigured, Refused
 from release.forecast.forecasts import Forecast
 from release.forecast.markdown import MARKER
+from tasks.foresee import keep_durations
 from tests import tiny_tree
 from tests.conftest import ROOT
 
@@ -119,6 +120,14 @@ def test_the_json_reads_back_and_the_comment_has_its_marker(clone: Clone) -> Non
 def test_a_commit_that_no_release_is_made_of_builds_nothing(clone: Clone, path: str) -> None:
     clone.commit({path: "words\n"}, on="first")
     assert clone.forecast("first", "HEAD").is_empty
+
+
+def test_past_builds_give_an_estimate(clone: Clone, tmp_path: Path) -> None:
+    clone.commit(CVE, on="first")
+    keep_durations(tmp_path / ".cache/slipway", {"aa": 60.0, "bb": 120.0})
+    known = Clone(tree=clone.tree, home=tmp_path)
+    shown = " ".join(known.slipway("plan", "--from", "first").stdout.split())
+    assert "time about 60 s, at most" in shown and "1 package without a past build)" in shown
 
 
 def test_a_macro_builds_those_whose_specs_use_it(clone: Clone) -> None:
