@@ -13,6 +13,7 @@ from flows.building import build_all, refuse_failures, waiting
 from release import oci
 from release.digests import canonical_json, digest_of
 from release.errors import Broken, Error, Refused
+from release.forecast.accounts import ACCOUNT, Account, account
 from release.forecast.forecasts import Forecast
 from release.product.aliases import ReleaseRef
 from release.product.releases import CERTIFICATES, PLAN, Referrer, Release, SourceCommit, Trust
@@ -21,7 +22,7 @@ from release.source.commits import CommitNote, End
 from signing.policy import Trust as SignerTrust
 from tasks.assemble import Assembled, assemble, stock
 from tasks.bench import Bench, make_bench
-from tasks.certify import certify, require_one_owner
+from tasks.certify import certify, require_one_owner, seconds_of
 from tasks.detect import ended_already, previous_release
 from tasks.expect import expect
 from tasks.follow import follow
@@ -29,7 +30,7 @@ from tasks.foresee import keep_durations
 from tasks.prepare import Tree, check, prepare
 from tasks.progress import Progress, new_run
 from tasks.promote import promote
-from tasks.publish import PublishedSnapshot, provenance_of, publish_release, publish_snapshot
+from tasks.publish import PublishedSnapshot, keep_beside, provenance_of, publish_release, publish_snapshot
 from tasks.recall import Previous
 from tasks.record import record
 from tasks.settings import read_settings
@@ -119,8 +120,15 @@ async def _release(tools: Tools, commit: str, progress: Progress) -> CommitNote:
         reference = await _publish(tools, bench, forecast, certificates, snapshot, images, proofs)
     with progress.stage("promote"):
         await _enter_first_channel(tools, tree, reference)
+    await _account(tools, tree, reference, account(forecast, certificates, seconds=seconds_of(made)), commit)
     await seen.release(reference, made, images, progress)
     return CommitNote(state=End.RELEASED, release=reference)
+
+
+async def _account(tools: Tools, tree: Tree, reference: ReleaseRef, found: Account, commit: str) -> None:
+    """What was foreseen beside what happened: kept with the release, and shown."""
+    await keep_beside(tools, tree.distro, reference.digest, found.to_bytes(), kind=ACCOUNT, title="forecast.json")
+    await seen.account(found, commit)
 
 
 async def _foresee(bench: Bench, previous: Previous | None, progress: Progress) -> Forecast:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Mapping, Sequence
 
 from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
 
+from release.forecast.accounts import Account
 from release.forecast.forecasts import Forecast
 from release.product.aliases import ReleaseRef
 from release.source.certificates import Certificates, Outcome
@@ -61,6 +62,14 @@ async def certificates(found: Certificates, commit: str) -> None:
             rows, key=f"certificates-{commit[:12]}", description="What was compared, and what came of it"
         )
     )
+
+
+async def account(found: Account, commit: str) -> None:
+    """The forecast beside the fact, in words."""
+    seconds = f"{found.seconds:.0f} s of builds" if found.seconds is not None else "nothing was built"
+    if found.foreseen_seconds is not None:
+        seconds += f"; foreseen were {found.foreseen_seconds:.0f} to {found.foreseen_seconds_at_most or 0:.0f} s"
+    await _shown(acreate_markdown_artifact(f"{found.text()}\n\n{seconds}.", key=f"forecast-{commit[:12]}"))
 
 
 async def release(

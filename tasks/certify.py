@@ -39,6 +39,11 @@ def require_one_owner(made: Mapping[str, Made]) -> None:
     refuse_file_conflicts((one for each in made.values() for one in each.standing.interfaces), changed)
 
 
+def seconds_of(made: Mapping[str, Made]) -> dict[str, float]:
+    """The seconds of the builds that ran, by package."""
+    return {name: each.ran.seconds for name, each in made.items() if each.ran}
+
+
 def _answer(bench: Bench, name: str, made: Made) -> Answer:
     wanted, standing = made.wanted, made.standing
     before = wanted.before

@@ -182,6 +182,18 @@ async def publish_release(
     return ReleaseRef(digest=document.digest, alias=alias)
 
 
+async def keep_beside(
+    tools: Tools, distro: Distro, release: str, content: bytes, *, kind: str, title: str
+) -> oci.Descriptor:
+    """A record about a release, as a referrer of it: for people to read, and not signed."""
+    repository = distro.releases_repository
+    subject = await fetch_document(tools, repository, release)
+    await tools.registry.push_blob(repository, content)
+    layer = oci.blob(content, kind, title=title)
+    referrer = oci.manifest(artifact_type=kind, layers=[layer], subject=subject.descriptor)
+    return await tools.registry.push_document(repository, referrer)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Before:
     """The snapshot before this one: its index, its repodata manifests, and their files by arch and path."""
