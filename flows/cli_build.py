@@ -58,7 +58,8 @@ async def _build(package: str, commit: str | None, out: Path) -> BuildOutput:
         inputs = {each.rpm.file: tools.store.path_of(each.rpm.digest) for each in wanted.inside}
         with tempfile.TemporaryDirectory(dir=tools.scratch("builds")) as work:
             try:
-                output = await run_build(tools, bench, wanted.package, inputs, Path(work))
+                suffix = wanted.evr.removeprefix(wanted.package.evr)
+                output = await run_build(tools, bench, wanted.package, inputs, Path(work), suffix=suffix)
             except (BuildFailed, Exceeded) as error:
                 (out / "build.log").write_bytes(error.log)
                 raise

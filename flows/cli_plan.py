@@ -115,9 +115,6 @@ async def _certified(commit: str | None, package: str) -> tuple[str, ...] | None
 
 async def _expected(commit: str | None) -> tuple[Forecast, frozenset[str], tuple[Error, ...]]:
     from tasks.expect import expect
-    from tasks.foresee import durations
 
     async with workbench(commit) as (tools, bench, previous):
-        past, jobs = durations(tools.settings.folder), tools.settings.jobs
-        found = expect(bench, previous, durations=past, jobs=jobs)
-        return found, frozenset(bench.graph.packages), bench.source.failures
+        return await expect(tools, bench, previous), frozenset(bench.graph.packages), bench.source.failures

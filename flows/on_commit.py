@@ -13,7 +13,7 @@ from flows.building import build_all, refuse_failures, waiting
 from release import oci
 from release.digests import canonical_json, digest_of
 from release.errors import Broken, Error, Refused
-from release.forecast.accounts import ACCOUNT, Account, account
+from release.forecast.accounts import ACCOUNT, account
 from release.forecast.forecasts import Forecast
 from release.product.aliases import ReleaseRef
 from release.product.releases import CERTIFICATES, PLAN, Referrer, Release, SourceCommit, Trust
@@ -96,7 +96,7 @@ async def _release(tools: Tools, commit: str, progress: Progress) -> CommitNote:
     with progress.stage("toolchain"):
         bench = await make_bench(tools, tree, previous, invocation=str(runtime.flow_run.id or commit))
     with progress.stage("plan"):
-        forecast = await _foresee(bench, previous, progress)
+        forecast = await _foresee(tools, bench, previous, progress)
     if previous and forecast.is_empty:
         return CommitNote(state=End.NO_OP, release=previous.reference, reason=UNCHANGED)
     with progress.stage("build"):
@@ -120,20 +120,29 @@ async def _release(tools: Tools, commit: str, progress: Progress) -> CommitNote:
         reference = await _publish(tools, bench, forecast, certificates, snapshot, images, proofs)
     with progress.stage("promote"):
         await _enter_first_channel(tools, tree, reference)
-    await _account(tools, tree, reference, account(forecast, certificates, seconds=seconds_of(made)), commit)
+    await _account(tools, tree, reference, forecast, certificates, seconds_of(made))
     await seen.release(reference, made, images, progress)
     return CommitNote(state=End.RELEASED, release=reference)
 
 
-async def _account(tools: Tools, tree: Tree, reference: ReleaseRef, found: Account, commit: str) -> None:
-    """What was foreseen beside what happened: kept with the release, and shown."""
+async def _account(
+    tools: Tools,
+    tree: Tree,
+    reference: ReleaseRef,
+    forecast: Forecast,
+    certificates: Certificates,
+    seconds: Mapping[str, float],
+) -> None:
+    """What was foreseen beside what happened: kept with the release, shown, and learned from."""
+    found = account(forecast, certificates, seconds=seconds)
     await keep_beside(tools, tree.distro, reference.digest, found.to_bytes(), kind=ACCOUNT, title="forecast.json")
-    await seen.account(found, commit)
+    await seen.account(found, tree.commit.sha)
+    await asyncio.to_thread(keep_durations, tools.settings.folder, seconds)
 
 
-async def _foresee(bench: Bench, previous: Previous | None, progress: Progress) -> Forecast:
+async def _foresee(tools: Tools, bench: Bench, previous: Previous | None, progress: Progress) -> Forecast:
     """What will be built and what may be; `Refused` for what no build can make good."""
-    forecast = await asyncio.to_thread(expect, bench, previous)
+    forecast = await expect(tools, bench, previous)
     if forecast.refusals:
         raise forecast.refusals[0].error()
     progress.plan(tuple(waiting(bench, each.package, "; ".join(each.reasons)) for each in forecast.certain))

@@ -2,34 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
+import asyncio
+from typing import TYPE_CHECKING
 
 from release.forecast.differences import TreeFacts
 from release.forecast.forecasting import forecast
 from release.forecast.forecasts import Commits, Forecast
 from tasks.bench import Bench
 from tasks.compare import facts_of
+from tasks.foresee import compared, durations
+from tasks.prepare import parse, prepare
 from tasks.recall import Previous
 
+if TYPE_CHECKING:
+    from tasks.wiring import Tools
+
 NOTHING = TreeFacts(packages=())
-NO_DURATIONS: Mapping[str, float] = MappingProxyType({})
 
 
-def expect(
-    bench: Bench, previous: Previous | None, *, durations: Mapping[str, float] = NO_DURATIONS, jobs: int = 1
-) -> Forecast:
-    """What the bench's commit will build, may build and leaves alone, against the commit of the release before.
-
-    The forecast that is kept with a release has no times (`durations` of past builds): it is the same on any machine.
-    """
-    after = facts_of(bench.source)
-    return forecast(
-        Commits(before=previous.release.source.commit if previous else "", after=bench.tree.commit.sha),
-        facts_of(bench.before, after) if bench.before else NOTHING,
+async def expect(tools: Tools, bench: Bench, previous: Previous | None) -> Forecast:
+    """What the bench's commit will build, may build and leaves alone, against the commit of the release before; after a
+    force-push, against the newest commit that both contain."""
+    after, before = facts_of(bench.source), NOTHING
+    commits = Commits(before="", after=bench.tree.commit.sha)
+    if previous is not None:
+        since = previous.release.source.commit
+        commits = await asyncio.to_thread(compared, tools.repository, since, bench.tree.commit.sha)
+        old = bench.before
+        if old is None or commits.before != since:
+            tree = await prepare(tools, commits.before)
+            old = await parse(tools, tree, image=bench.toolchain.image, arch=bench.arch)
+        before = facts_of(old, after)
+    return await asyncio.to_thread(
+        forecast,
+        commits,
+        before,
         after,
         available=bench.toolchain.binaries,
         published={name: each.binaries for name, each in previous.standing.items()} if previous else {},
-        durations=durations,
-        jobs=jobs,
+        durations=durations(tools.settings.folder),
+        jobs=tools.settings.jobs,
     )

@@ -161,13 +161,25 @@ async def _ancestry(subject: Subject) -> str:
     if current is None:
         return "the channel's first release"
     before = (await fetch_release(subject.tools, subject.distro, current.digest)).source.commit
-    if not await asyncio.to_thread(subject.tools.repository.is_ancestor, before, commit):
+    repository = subject.tools.repository
+    if not await asyncio.to_thread(repository.is_ancestor, before, commit):
+        base = await asyncio.to_thread(repository.merge_base, before, commit)
         raise Refused(
             "the release does not contain what the channel has now",
             got=f"commit {commit[:12]}",
             expected=f"a descendant of {before[:12]} ({current.alias})",
+            hint=_after_a_force_push(subject.channel.channel, base),
         )
     return f"{commit[:12]} descends from {before[:12]}"
+
+
+def _after_a_force_push(channel: str, base: str | None) -> str:
+    """What a person does who wants a rewritten history; nobody and nothing does it for them (decision 0013)."""
+    older = f"{base[:12]} or older" if base else "a commit of this history"
+    return (
+        f"was the branch force-pushed? slipway rollback {channel} --to <a release of {older}> --reason ..., "
+        f"then slipway promote {channel} <this release>"
+    )
 
 
 async def _require(
