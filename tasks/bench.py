@@ -43,7 +43,7 @@ class Bench:
         self.toolchain = toolchain
         self.arch = source.arch
         self.invocation = invocation
-        self.macros = source.tree.macros_digest
+        self.macros = source.common_macros
         self._binaries = {name: each.binaries for name, each in previous.standing.items()} if previous else {}
         self._kept = tuple(each for each in before.packages if each.spec in source.failed) if before else ()
 

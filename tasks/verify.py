@@ -174,7 +174,7 @@ async def _ancestry(subject: Subject) -> str:
 
 
 def _after_a_force_push(channel: str, base: str | None) -> str:
-    """What a person does who wants a rewritten history; nobody and nothing does it for them (decision 0013)."""
+    """What a person does who wants a rewritten history; nobody and nothing does it for them (decision 0014)."""
     older = f"{base[:12]} or older" if base else "a commit of this history"
     return (
         f"was the branch force-pushed? slipway rollback {channel} --to <a release of {older}> --reason ..., "

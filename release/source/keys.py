@@ -35,7 +35,7 @@ class Recipe(Recorded):
         return cls(
             spec=posixpath.basename(package.spec),
             content=checked(package.content),
-            expanded=checked(package.content),
+            expanded=checked(package.expanded),
             sources=MappingProxyType({source.file: source.sha256 or "" for source in package.pinned}),
             macros=checked(macros),
             toolchain=checked(toolchain),

@@ -33,6 +33,7 @@ def package(name: str, *build_requires: str, binaries: Iterable[BinaryPackage] |
         spec=f"SPECS/{name}/{name}.spec",
         folder=f"SPECS/{name}",
         content=digest_of(f"tree-{name}".encode()),
+        expanded=digest_of(f"text-{name}".encode()),
         sources=(),
         patches=(),
         build_requires=build_requires,

@@ -46,6 +46,7 @@ def test_does_not_look_at_what_the_content_covers_or_at_where_a_source_comes_fro
     "changed",
     [
         {"package": dataclasses.replace(PACKAGE, content=B)},
+        {"package": dataclasses.replace(PACKAGE, expanded=B)},
         {"package": dataclasses.replace(PACKAGE, spec="SPECS/x/y.spec")},
         {"package": dataclasses.replace(PACKAGE, sources=())},
         {"package": dataclasses.replace(PACKAGE, sources=(dataclasses.replace(SOURCE, sha256="cd" * 32),))},
@@ -82,3 +83,8 @@ def test_explains_each_difference_in_plain_words() -> None:
         "the source x.tar.gz changed: abababababab -> cdcdcdcdcdcd",
         "its spec or a file beside it changed",
     )
+
+
+def test_tells_a_changed_macro_from_a_changed_spec() -> None:
+    other = dataclasses.replace(PACKAGE, expanded=B)
+    assert explain(recipe(), recipe(package=other)) == ("a macro that its spec uses changed",)
