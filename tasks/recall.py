@@ -17,8 +17,7 @@ from release.product.releases import Release
 from release.product.standing import Standing
 from release.source.certificates import Certificates, parse_certificates
 from release.tools.registry import gather
-from tasks.fetch import RECORD_BYTES, fetch_distro, fetch_document, fetch_release
-from tasks.record import recorded
+from tasks.fetch import RECORD_BYTES, fetch_document
 
 if TYPE_CHECKING:
     from release.source.distro import Distro
@@ -57,17 +56,6 @@ async def recall(tools: Tools, distro: Distro, reference: ReleaseRef, release: R
         certificates=certificates,
         standing=MappingProxyType(dict(zip(packages, found, strict=True))),
     )
-
-
-async def recall_certificates(tools: Tools, commit: str) -> tuple[ReleaseRef, Certificates] | None:
-    """The release that a commit became, or says the same as, with its certificates; None where it became none."""
-    note = await recorded(tools, commit)
-    if note is None or note.release is None:
-        return None
-    distro = await fetch_distro(tools, commit)
-    release = await fetch_release(tools, distro, note.release.digest)
-    raw = await record(tools, distro.releases_repository, release.certificates)
-    return note.release, parse_certificates(raw)
 
 
 async def standing(tools: Tools, repository: str, manifest: str, *, root: oci.Descriptor | None = None) -> Standing:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from release.forecast.forecasts import Forecast
 from release.records import Recorded, to_bytes
 from release.source.certificates import Certificate, Certificates, Outcome
 
 ACCOUNT = "application/vnd.slipway.forecast-account.v1+json"
+_UNKNOWN: Mapping[str, float] = MappingProxyType({})
 _BUILT = (Outcome.BUILT, Outcome.KEPT)
 
 
@@ -53,7 +55,7 @@ class Account(Recorded):
         return f"{words} Not foreseen: {', '.join(self.unforeseen)}." if self.unforeseen else words
 
 
-def account(forecast: Forecast, certificates: Certificates, *, seconds: Mapping[str, float]) -> Account:
+def account(forecast: Forecast, certificates: Certificates, *, seconds: Mapping[str, float] = _UNKNOWN) -> Account:
     """What became of a forecast. `seconds` are those of the builds that ran, by package."""
     certain = {each.package for each in forecast.certain}
     possible = {each.package for each in forecast.possible}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
+from release.forecast.accounts import account
 from release.forecast.forecasts import Forecast
-from release.source.certificates import Certificate, Certificates, Outcome, listed
+from release.source.certificates import Certificate, Certificates, Outcome
 from release.source.keys import short
 
 WIDTH, SCREEN = 80, 24
@@ -18,39 +18,6 @@ _HEADLINES = {
     Outcome.KEPT: "was built again and came out the same: the published RPMs stay",
     Outcome.BUILT: "was built, and has new RPMs",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Accuracy:
-    """A forecast beside what came: of the certain and of the possible packages those that were built, and those
-    that nobody foresaw, which is a mistake of the forecast."""
-
-    certain: int
-    certain_built: int
-    possible: int
-    possible_built: int
-    unforeseen: tuple[str, ...]
-
-    def __str__(self) -> str:
-        words = (
-            f"{self.certain_built:,} of {self.certain:,} certain packages were built, and "
-            f"{self.possible_built:,} of {self.possible:,} possible ones"
-        )
-        return f"{words}; not foreseen: {listed(self.unforeseen)}" if self.unforeseen else words
-
-
-def accuracy(forecast: Forecast, certificates: Certificates) -> Accuracy:
-    """Compare a release's forecast with its certificates. A package that was kept was built, too."""
-    built = {name for name, each in certificates.packages.items() if each.outcome in (Outcome.BUILT, Outcome.KEPT)}
-    certain = {each.package for each in forecast.certain}
-    possible = {each.package for each in forecast.possible}
-    return Accuracy(
-        certain=len(certain),
-        certain_built=len(certain & built),
-        possible=len(possible),
-        possible_built=len(possible & built),
-        unforeseen=tuple(sorted(built - certain - possible)),
-    )
 
 
 def told(
@@ -70,7 +37,7 @@ def told(
         lines += [_cut(f"  {each}") for each in certificate.differs[:_DIFFERS]]
         lines += _more(len(certificate.differs) - _DIFFERS, "differences")
     if forecast is not None and len(lines) <= SCREEN - 3:
-        lines += ["", *_wrapped(f"Forecast and fact of this release: {accuracy(forecast, now)}.")]
+        lines += ["", *_wrapped(f"Forecast and fact of this release: {account(forecast, now).text()}")]
     return tuple(lines)
 
 

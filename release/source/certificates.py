@@ -6,13 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
 
 from release.records import Digest, Recorded, from_bytes, to_bytes
 from release.source.keys import Recipe, explain
 from release.source.rebuild_suffix import next_rebuild, suffixed
-
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class Outcome(StrEnum):
@@ -36,8 +33,7 @@ class Certificate(Recorded):
     `consumed` are the tree's binary packages that were in its build root, by name, as the build itself recorded
     them; `unseen` those that might have been there and were not. What each of them looked like is in the
     release's table of interfaces. `reasons` say in plain words why it was built, `via` names the source packages
-    through which the change came, and `differs` what others can observe of its own change. `compared` has, of the
-    binary packages that made the difference, the interface digest before and now; empty where there is none.
+    through which the change came, and `differs` what others can observe of its own change.
     """
 
     outcome: Outcome
@@ -49,7 +45,6 @@ class Certificate(Recorded):
     reasons: tuple[str, ...] = ()
     via: tuple[str, ...] = ()
     differs: tuple[str, ...] = ()
-    compared: Mapping[str, tuple[str, str]] = field(default_factory=lambda: _NOTHING)
 
     @property
     def root(self) -> frozenset[str]:
@@ -102,11 +97,11 @@ def parse_certificates(raw: bytes) -> Certificates:
 class Comparison:
     """Why a package must be built, in plain words; nothing to say means that what is published stands.
 
-    `compared` has the interface digests, before and now, of the binary packages whose change it observed.
+    `via` are the binary packages whose change it observed.
     """
 
     reasons: tuple[str, ...] = ()
-    compared: Mapping[str, tuple[str, str]] = field(default_factory=lambda: _NOTHING)
+    via: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         """Whether it must be built."""
@@ -135,8 +130,7 @@ def compare(
     for word, names in (("may now see", new), ("sees no longer", gone), ("observes a change of", changed)):
         if names:
             reasons.append(f"its build {word} {listed(names)}")
-    compared = {name: (interfaces.get(name, ""), root.get(name, "")) for name in sorted({*new, *gone, *changed})}
-    return Comparison(reasons=tuple(reasons), compared=MappingProxyType(compared))
+    return Comparison(reasons=tuple(reasons), via=tuple(sorted({*new, *gone, *changed})))
 
 
 def next_evr(evr: str, certificate: Certificate | None, comparison: Comparison) -> str:
@@ -191,9 +185,8 @@ def certify(
             consumed=each.consumed,
             unseen=tuple(sorted(each.root.keys() - set(each.consumed))),
             reasons=each.comparison.reasons,
-            via=tuple(sorted({sources[binary] for binary in each.comparison.compared if binary in sources})),
+            via=tuple(sorted({sources[binary] for binary in each.comparison.via if binary in sources})),
             differs=each.differs,
-            compared=each.comparison.compared,
         )
     return Certificates(packages=packages, interfaces=dict(sorted(interfaces.items())), images=dict(images))
 

@@ -43,7 +43,7 @@ def test_nothing_changed_means_that_what_is_published_stands() -> None:
 def test_a_change_of_what_it_consumed_means_a_build_and_says_of_what() -> None:
     found = compared(**{"lib-devel": B})
     assert found.reasons == ("its build observes a change of lib-devel",)
-    assert found.compared == {"lib-devel": (A, B)}
+    assert found.via == ("lib-devel",)
 
 
 def test_a_change_of_what_was_never_in_its_build_root_means_nothing() -> None:
