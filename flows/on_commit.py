@@ -133,11 +133,10 @@ async def _account(
     certificates: Certificates,
     seconds: Mapping[str, float],
 ) -> None:
-    """What was foreseen beside what happened: kept with the release, shown, and learned from."""
+    """What was foreseen beside what happened: kept with the release, and shown."""
     found = account(forecast, certificates, seconds=seconds)
     await keep_beside(tools, tree.distro, reference.digest, found.to_bytes(), kind=ACCOUNT, title="forecast.json")
     await seen.account(found, tree.commit.sha)
-    await asyncio.to_thread(keep_durations, tools.settings.folder, seconds)
 
 
 async def _foresee(tools: Tools, bench: Bench, previous: Previous | None, progress: Progress) -> Forecast:
@@ -153,8 +152,7 @@ async def _foresee(tools: Tools, bench: Bench, previous: Previous | None, progre
 async def _build(tools: Tools, bench: Bench, previous: Previous | None, progress: Progress) -> Mapping[str, Made]:
     outcome = await build_all(tools, bench, previous, progress, jobs=tools.settings.jobs)
     await seen.builds(outcome.done)
-    ran = {name: made.ran.seconds for name, made in outcome.done.items() if made.ran}
-    await asyncio.to_thread(keep_durations, tools.settings.folder, ran)
+    await asyncio.to_thread(keep_durations, tools.settings.folder, seconds_of(outcome.done))
     refuse_failures(outcome)
     bench.require_complete(outcome.done)
     await asyncio.to_thread(require_one_owner, outcome.done)
@@ -178,7 +176,7 @@ async def _publish(
     proofs: tuple[Referrer, ...],
 ) -> ReleaseRef:
     distro, commit = bench.tree.distro, bench.tree.commit
-    plan, certified = canonical_json(forecast.to_json()), certificates.to_bytes()
+    plan, certified = canonical_json(forecast.timeless().to_json()), certificates.to_bytes()
     release = Release(
         source=SourceCommit(repository=tools.repository_uri, commit=commit.sha, time=commit.time),
         distro=distro.name,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from dataclasses import field as dataclass_field
 from types import MappingProxyType
 from typing import Any, TypeVar, cast
@@ -122,6 +122,10 @@ class Forecast:
     def is_empty(self) -> bool:
         """Whether nothing that a release is made of changes."""
         return not (self.certain or self.removed or self.stopped or self.images or self.refusals)
+
+    def timeless(self) -> Forecast:
+        """Without the estimates of time, which rest on the builds of one machine: the same on any of them."""
+        return replace(self, certain_time=None, possible_time=None)
 
     def to_json(self) -> dict[str, Any]:
         """`{"forecast": 1, ...}` with the fields by name; what is None is left out. Unknown keys stay."""
