@@ -11,9 +11,8 @@ from release.forecast.forecasts import Forecast
 from release.source.hops import Hop
 
 WIDTH = 80
-_CERTAIN = 7
-_IMAGES = 2
-_LINES = 2  # of each list of names
+_CERTAIN = 5
+_STEPS = 5
 _LISTED = 4
 _NAME = 24
 
@@ -112,9 +111,9 @@ def _lines(forecast: Forecast, width: int) -> Iterator[str]:
         yield from _certain(forecast, width)
     if forecast.possible:
         yield from ("", "may be built, each only if what its build observes changes")
-        for away, words in ((1, "next to it"), (2, "two away"), (None, "further")):
+        for away, words, lines in ((1, "next to it", 2), (2, "two away", 2), (None, "further", 1)):
             found = [each.package for each in forecast.possible if _is_away(len(each.path), away)]
-            yield from _names(words, found, width)
+            yield from _names(words, found, width, lines=lines)
     if forecast.stopped:
         yield from ("", "stopped")
         broken = [f"{each.package}: {each.reason}" for each in forecast.stopped if not each.path]
@@ -139,11 +138,9 @@ def _rest(forecast: Forecast, width: int) -> Iterator[str]:
         yield ""
         for sure, word in ((True, "images that follow"), (False, "images that may")):
             images = [f"{each.image} ({each.reason})" for each in forecast.images if each.certain is sure]
-            for line in images[:_IMAGES]:
-                yield _cut(f"{word:<19}{line}", width)
-                word = ""
-            if len(images) > _IMAGES:
-                yield f"{'':<19}and {len(images) - _IMAGES} more (--json has all)"
+            more = f" (and {len(images) - 1} more, --json has all)" if len(images) > 1 else ""
+            if images:
+                yield _cut(f"{word:<19}{images[0]}", width - len(more)) + more
     for word, lines in (("not provided", forecast.unresolved), ("made twice", forecast.findings)):
         if lines:
             more = f" (and {len(lines) - 1:,} more, --json has all)" if len(lines) > 1 else ""
@@ -173,12 +170,12 @@ def _is_away(distance: int, away: int | None) -> bool:
     return distance > 2 if away is None else distance == away
 
 
-def _names(words: str, names: Sequence[str], width: int) -> Iterator[str]:
+def _names(words: str, names: Sequence[str], width: int, *, lines: int = 1) -> Iterator[str]:
     """As many names as fit into a few lines, and how many there are besides."""
     if not names:
         return
     label = f"  {f'{words} ({len(names):,})':<19}"
-    room = (width - len(label)) * _LINES
+    room = (width - len(label)) * lines
     shown = list(names)
     while len(shown) > 1 and sum(len(each) + 2 for each in shown) + 30 > room:
         shown = shown[: max(1, len(shown) * 9 // 10)] if len(shown) > 20 else shown[:-1]
@@ -196,7 +193,11 @@ def _points(lines: Iterable[str], width: int, indent: str = "  ") -> Iterator[st
 
 
 def _path(path: Sequence[Hop], width: int) -> Iterator[str]:
-    for hop in path:
+    for number, hop in enumerate(path):
+        if len(path) > _STEPS and number == _STEPS // 2:
+            yield f"  and {len(path) - _STEPS} steps between (--json has all)"
+        if len(path) > _STEPS and _STEPS // 2 <= number < len(path) - (_STEPS - _STEPS // 2):
+            continue
         yield f"  {hop.package} has {hop.on} in its build root"
         yield from _points([hop_words(hop)], width, "    ")
 

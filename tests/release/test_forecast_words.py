@@ -53,7 +53,7 @@ def test_four_hundred_packages_stay_on_one_screen(certain: int) -> None:
     shown = "\n".join(lines)
     assert "more (--json has all)" in shown
     assert "next to it (400)" in shown and "two away (40)" in shown
-    assert ("and 53 more (--json has all)" in shown) is (certain == 60)
+    assert ("and 55 more (--json has all)" in shown) is (certain == 60)
 
 
 def test_counts_what_it_does_not_show() -> None:
@@ -106,6 +106,14 @@ def test_says_why_a_package_may_be_built_step_by_step() -> None:
         "",
         "Where a build on this way comes out as others saw it before, the way ends there.",
     )
+
+
+def test_a_long_way_stays_on_one_screen() -> None:
+    tree = [package("p0"), *(package(f"p{n}", f"p{n - 1}-devel") for n in range(1, 30))]
+    lines = why(made(tuple(tree), (changed(tree[0]), *tree[1:])), "p29")
+    assert len(lines) <= 24
+    assert "  p2 has p1 in its build root" in lines and "  p29 has p28 in its build root" in lines
+    assert "  and 24 steps between (--json has all)" in lines
 
 
 def test_says_why_a_package_will_be_built_is_left_alone_removed_or_stopped() -> None:
