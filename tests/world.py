@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from unittest.mock import patch
 
@@ -42,6 +43,19 @@ MAINTAINER = {
     "GIT_COMMITTER_NAME": "Robin", "GIT_COMMITTER_EMAIL": "robin@tiny.example",
 }  # fmt: skip
 PORTS = ("SLIPWAY_REGISTRY_PORT", "SLIPWAY_WEB_PORT", "SLIPWAY_PREFECT_PORT", "SLIPWAY_SIGSTORE_PORT")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Distribution:
+    """What an installation starts with: the files of its tree, the seeds of its toolchain, and the name of the lock
+    that this machine keeps."""
+
+    files: Mapping[str, str]
+    seeds: tuple[str, ...]
+    lock: str
+
+
+TINY = Distribution(files=MappingProxyType(tiny_tree.tree()), seeds=tiny_tree.SEEDS, lock="tiny.lock.json")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +105,15 @@ class World:
         self.git("fetch", "-q", "origin", "stable")
         self.git("checkout", "-q", "--detach", "origin/stable")
         self.git("revert", "--no-edit", "HEAD")
+        self.push("HEAD:stable")
+        return self.head()
+
+    def back_to(self, commit: str) -> str:
+        """Push the tree of an older commit on top of the branch."""
+        self.git("fetch", "-q", "origin", "stable")
+        self.git("checkout", "-q", "--detach", "origin/stable")
+        self.git("read-tree", "-u", "--reset", commit)
+        self.git("commit", "-q", "--allow-empty", "-m", f"Back to {commit[:12]}")
         self.push("HEAD:stable")
         return self.head()
 
@@ -232,7 +255,9 @@ def named(child: Mapping[str, Any]) -> str | None:
 
 
 @contextmanager
-def made_world(folder: Path, *, docker_url: str, prefect_api: str) -> Iterator[World]:
+def made_world(
+    folder: Path, *, docker_url: str, prefect_api: str, distribution: Distribution = TINY
+) -> Iterator[World]:
     """The installation with its first release, and its daemons for as long as the block lasts."""
     ports = {variable: str(free_port()) for variable in PORTS}
     settings = read_settings({
@@ -249,15 +274,16 @@ def made_world(folder: Path, *, docker_url: str, prefect_api: str) -> Iterator[W
             stack.callback(daemon.stop)
         stack.enter_context(patch.object(tasks.make, "run_build", tasks.make.run_build))
         count_builds(world.builds_file)
-        asyncio.run(_first_release(world))
+        asyncio.run(_first_release(world, distribution))
         world = replace(world, first=world.head())
         stack.callback(world.checker.close)
         yield world
 
 
-async def _first_release(world: World) -> None:
+async def _first_release(world: World, distribution: Distribution) -> None:
     tree = world.folder / "tree"
-    for path, content in {**tiny_tree.tree(), "toolchain.lock.json": await _toolchain(world)}.items():
+    lock = await _toolchain(world, distribution)
+    for path, content in {**distribution.files, "toolchain.lock.json": lock}.items():
         (tree / path).parent.mkdir(parents=True, exist_ok=True)
         (tree / path).write_text(content)
     async with open_tools(world.settings) as tools:
@@ -266,13 +292,13 @@ async def _first_release(world: World) -> None:
     assert note["state"] == "released", note
 
 
-async def _toolchain(world: World) -> str:
+async def _toolchain(world: World, distribution: Distribution) -> str:
     """The lock of the toolchain, whose packages were imported once on this machine and lie where the world looks."""
     home = STATE / "toolchain"
     home.mkdir(parents=True, exist_ok=True)
-    file = home / "tiny.lock.json"
-    if not file.exists() or parse_lock(file.read_text(), str(file)).seeds != tiny_tree.SEEDS:
-        file.write_text(json.dumps((await resolve(tiny_tree.SEEDS, home=home)).to_json()))
+    file, seeds = home / distribution.lock, distribution.seeds
+    if not file.exists() or parse_lock(file.read_text(), str(file)).seeds != seeds:
+        file.write_text(json.dumps((await resolve(seeds, home=home)).to_json()))
     lock = parse_lock(file.read_text(), str(file))
     await import_toolchain(lock, home / hex_of(lock.digest), home=home, epoch=EPOCH)
     imported = world.settings.folder / "work" / "imported" / hex_of(lock.digest)
