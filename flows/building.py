@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from prefect import task
@@ -64,19 +64,27 @@ class _Building:
         return made
 
     async def _knot(self, unit: Unit, view: _Overlay) -> Mapping[str, Made]:
-        """Against what was published before, then, those that saw something else than what came out, once more: that
-        must not change what the others see, or there is no end to it."""
+        """Each that a change reaches once, beginning with what was published before; then those that saw something
+        else than what came out, once more: that must not change what the others see, or there is no end to it."""
         for name in unit:
             if self._previous and name in self._previous.standing:
                 view.put(name, self._previous.standing[name])
         made = await self._first_pass(unit, view)
-        for name in unit:
-            if self._saw_another(made[name], view):
-                again = await self._package(name, view)
-                _require_the_same(unit, name, made[name].standing, again.standing)
-                made[name] = again
-                view.put(name, again.standing)
+        built = {name for name, each in made.items() if each.wanted.comparison}
+        while (stale := self._next(made, built, view)) is not None:
+            again = await self._package(stale, view)
+            if stale in built:
+                _require_the_same(unit, stale, made[stale].standing, again.standing)
+            built.add(stale)
+            made[stale] = again
+            view.put(stale, again.standing)
         return made
+
+    def _next(self, made: Mapping[str, Made], built: Collection[str], view: _Overlay) -> str | None:
+        """Of those that saw something else than what stands now the next to build: one that was not built yet, because
+        its first build may still change what others see."""
+        stale = (name for name, each in made.items() if self._saw_another(each, view))
+        return min(stale, key=lambda name: name in built, default=None)
 
     async def _first_pass(self, unit: Unit, view: _Overlay) -> dict[str, Made]:
         """Each package once. Where nothing was published yet, one whose needs are not there is tried after the others;
