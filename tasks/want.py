@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from release.product.builds import Build
-from release.product.standing import Inside, Standing, table
+from release.product.standing import Inside, Standing, choices, table
 from release.source.certificates import Certificate, Comparison, compare, next_evr
 from release.source.keys import Recipe, build_key
 from release.source.specs import Package
@@ -88,8 +88,21 @@ def want(bench: Bench, name: str, view: Mapping[str, Standing], previous: Previo
         builds=[each.build for each in needed],
         certificate=certificate,
         before=previous.standing.get(name) if previous else None,
-        comparison=compare(certificate, known, recipe=recipe, root=root),
+        comparison=compare(
+            certificate, known, recipe=recipe, root=root, choices=_choices(certificate, root, needed, previous)
+        ),
     )
+
+
+def _choices(
+    certificate: Certificate | None, root: Mapping[str, str], needed: Sequence[Standing], previous: Previous | None
+) -> frozenset[str]:
+    """Of what might have been in its build root, and was not, those that may be installed now instead of others."""
+    if certificate is None or previous is None:
+        return frozenset()
+    known = previous.certificates.interfaces
+    changed = {name for name in certificate.unseen if name in root and root[name] != known.get(name)}
+    return choices(changed, previous.standing.values(), needed) if changed else frozenset()
 
 
 async def standing_for(tools: Tools, bench: Bench, wanted: Wanted) -> Made | None:

@@ -130,6 +130,13 @@ def observed(package: BinaryInterface) -> dict[str, Any]:
     }
 
 
+def chosen_by(package: BinaryInterface) -> dict[str, Any]:
+    """What a resolver of dependencies looks at when it chooses between this package and others, as JSON."""
+    seen = observed(package)
+    words = ("name", "arch", "provides", "requires", "conflicts", "obsoletes")
+    return {**{each: seen[each] for each in words}, "paths": sorted(path for path, _ in package.paths())}
+
+
 def shipped(package: BinaryInterface) -> dict[str, Any]:
     """What the product digest is taken of, as JSON."""
     own = own_releases(package.release, package.source)

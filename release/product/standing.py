@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from release.digests import digest_of_json
 from release.product.builds import Build, Rpm
-from release.product.interfaces import BinaryInterface, as_binary
+from release.product.interfaces import BinaryInterface, as_binary, chosen_by
 from release.source.specs import BinaryPackage
 
 
@@ -54,6 +54,20 @@ def table(packages: Iterable[Inside]) -> Mapping[str, str]:
     for each in packages:
         found.setdefault(each.name, []).append(each.digest)
     return {name: one[0] if len(one) == 1 else digest_of_json(sorted(one)) for name, one in sorted(found.items())}
+
+
+def choices(names: Collection[str], before: Iterable[Standing], now: Iterable[Standing]) -> frozenset[str]:
+    """Of these binary packages those that dnf may choose otherwise now: what they provide, need or replace, or the
+    paths that they own, are others than before."""
+
+    def facts(standings: Iterable[Standing]) -> Mapping[str, list[dict[str, Any]]]:
+        found: dict[str, list[dict[str, Any]]] = {}
+        for each in (one for standing in standings for one in standing.interfaces if one.name in names):
+            found.setdefault(each.name, []).append(chosen_by(each))
+        return found
+
+    old, new = facts(before), facts(now)
+    return frozenset(name for name in names if old.get(name) != new.get(name))
 
 
 def same_product(before: Iterable[BinaryInterface], after: Iterable[BinaryInterface]) -> bool:

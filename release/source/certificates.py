@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -114,23 +114,27 @@ def compare(
     *,
     recipe: Recipe,
     root: Mapping[str, str],
+    choices: Collection[str] = (),
 ) -> Comparison:
     """Whether a build would observe anything else than the published one did.
 
     `interfaces` is the table that stands beside the certificate; `root` maps the binary packages that the build root
     may hold now to their interface digests now. A package that may come in or is gone counts, because the build would
-    see it; a changed one that was never in the root does not. No certificate, or a consumed package that the table
-    does not know: it must be built.
+    see it; a changed one that was never in the root does not, unless it is one of the `choices`: those whose
+    dependencies are others than before, so that it may be installed now instead of another. No certificate, or a
+    consumed package that the table does not know: it must be built.
     """
     if certificate is None:
         return Comparison(reasons=("it was not built before",))
     reasons = [*explain(certificate.recipe, recipe)]
     new, gone = sorted(root.keys() - certificate.root), sorted(certificate.root - root.keys())
     changed = [name for name in certificate.consumed if name in root and interfaces.get(name) != root[name]]
-    for word, names in (("may now see", new), ("sees no longer", gone), ("observes a change of", changed)):
+    chosen = sorted({*choices} & {*certificate.unseen} & root.keys())
+    seen = ("may now see", [*new, *chosen])
+    for word, names in (seen, ("sees no longer", gone), ("observes a change of", changed)):
         if names:
             reasons.append(f"its build {word} {listed(names)}")
-    return Comparison(reasons=tuple(reasons), via=tuple(sorted({*new, *gone, *changed})))
+    return Comparison(reasons=tuple(reasons), via=tuple(sorted({*new, *chosen, *gone, *changed})))
 
 
 def next_evr(evr: str, certificate: Certificate | None, comparison: Comparison) -> str:

@@ -6,8 +6,8 @@ import pytest
 
 from tests.changes import CHANGES, Change, table
 from tests.conftest import ROOT
-from tests.flows.at_sea import AtSea
-from tests.observed_tree import PACKAGES
+from tests.flows.at_sea import AtSea, certificates
+from tests.observed_tree import PACKAGES, text_spec
 
 pytestmark = pytest.mark.integration
 
@@ -52,3 +52,21 @@ async def test_the_one_deliberate_gap_is_what_the_docs_say_and_the_oracle_names_
     assert await sea.oracle(["chart", "gauge"]) == {"chart": ("chart: /usr/share/chart/chart.txt changed",)}
     await sea.change("tide: The old levels", factor=2)
     assert await sea.oracle(["chart"]) == {}
+
+
+def lamps() -> dict[str, str]:
+    """Two lamps, and a wick that is made for whichever of them is installed."""
+    return {
+        f"SPECS/lamp-{fuel}/lamp-{fuel}.spec": text_spec(f"lamp-{fuel}", "echo bright", tags="Provides: lamp")
+        for fuel in ("gas", "oil")
+    } | {"SPECS/wick/wick.spec": text_spec("wick", "ls /usr/share | grep lamp-", tags="BuildRequires: lamp")}
+
+
+async def test_a_package_that_was_not_in_a_build_root_and_now_would_be_is_observed(at_anchor: AtSea) -> None:
+    await at_anchor.commit(lamps(), "wick: For any lamp")
+    (seen,) = certificates(at_anchor.world)["wick"]["consumed"]
+    (other,) = certificates(at_anchor.world)["wick"]["unseen"]
+    obsoletes = lamps()[f"SPECS/{other}/{other}.spec"].replace("Provides: lamp", f"Provides: lamp\nObsoletes: {seen}")
+    voyage = await at_anchor.commit({f"SPECS/{other}/{other}.spec": obsoletes}, f"{other}: Instead of {seen}")
+    assert voyage.built == (other, "wick")
+    assert await at_anchor.oracle(["wick"]) == {}

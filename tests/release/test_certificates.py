@@ -56,6 +56,12 @@ def test_a_package_that_may_come_in_or_is_gone_means_a_build() -> None:
     assert compared(tool=None), "what was not seen may have been an alternative: the choice is another one now"
 
 
+def test_a_package_that_was_not_there_and_may_be_chosen_now_means_a_build() -> None:
+    now = {**TABLE, "tool": B}
+    found = compare(CERTIFICATE, TABLE, recipe=recipe(), root=now, choices={"tool", "lib", "stranger"})
+    assert found.reasons == ("its build may now see tool",) and found.via == ("tool",)
+
+
 def test_a_changed_recipe_means_a_build() -> None:
     other = recipe(package=dataclasses.replace(PACKAGE, content=B))
     found = compare(CERTIFICATE, TABLE, recipe=other, root=TABLE)

@@ -10,11 +10,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from release.digests import digest_of
 from release.errors import Refused
+from release.product.builds import Build
 from release.product.file_rules import FileKind
 from release.product.interface_dependencies import observable, own_releases, shippable, without_symbol_versions
 from release.product.interface_differences import differences, product_differences
-from release.product.interfaces import BinaryInterface, FileEntry, as_binary, first_build, from_bytes, to_bytes
+from release.product.interfaces import (
+    BinaryInterface,
+    FileEntry,
+    as_binary,
+    chosen_by,
+    first_build,
+    from_bytes,
+    to_bytes,
+)
+from release.product.standing import Standing, choices
 from release.source.rebuild_suffix import suffixed
 
 WORDS = st.text("abc/", min_size=1, max_size=6)
@@ -174,3 +185,30 @@ def test_paths_with_our_version_are_those_of_the_first_build(count: int) -> None
     release = suffixed("2.azl3", count)
     path = "/usr/lib/debug/usr/bin/keel-1.2-{}.x86_64.debug"
     assert first_build(path.format(release), "1.2", release) == path.format("2.azl3")
+
+
+@pytest.mark.parametrize(
+    ("word", "value", "chosen"),
+    [
+        ("provides", ("keel = 3",), True),
+        ("requires", ("rope >= 4",), True),
+        ("obsoletes", ("raft",), True),
+        ("files", {"/usr/bin": {"keel": FileEntry(kind=FileKind.EXECUTABLE, attributes="100755 root root")}}, True),
+        ("files", {"/usr/include": {"keel.h": KEEL.files["/usr/include"]["keel.h"]._replace(content="d")}}, False),
+        ("release", "1.azl3^5", False),
+    ],
+)
+def test_what_a_resolver_looks_at_is_not_what_a_package_holds(word: str, value: Any, chosen: bool) -> None:
+    other = replace(KEEL, **{word: value})
+    assert (chosen_by(other) != chosen_by(KEEL)) is chosen
+
+
+def test_only_a_package_that_is_resolved_otherwise_may_be_chosen_now() -> None:
+    build = Build(package="keel", evr="1.2-1", arch="x86_64", key=digest_of(b"key"), rpms=())
+    before, same, other = (
+        Standing(build=build, manifest=digest_of(b"manifest"), interfaces=(each,), consumed=())
+        for each in (KEEL, replace(KEEL, texts={"summary": "s"}), replace(KEEL, obsoletes=("raft",)))
+    )
+    assert choices({"keel", "raft"}, [before], [same]) == frozenset()
+    assert choices({"keel", "raft"}, [before], [other]) == {"keel"}
+    assert choices({"raft"}, [before], [other]) == frozenset()
