@@ -38,6 +38,7 @@ from tasks.want import Made
 from tasks.wiring import Tools, open_tools
 
 UNCHANGED = "nothing that a release is made of changed"
+SHOWN = 300  # possible builds on the page of a run: who follows from a compiler is a list that nobody reads
 STAGES = ("detect", "toolchain", "plan", "build", "publish", "images", "release", "promote")
 
 
@@ -144,7 +145,9 @@ async def _foresee(tools: Tools, bench: Bench, previous: Previous | None, progre
     forecast = await expect(tools, bench, previous)
     if forecast.refusals:
         raise forecast.refusals[0].error()
-    progress.plan(tuple(waiting(bench, each.package, "; ".join(each.reasons)) for each in forecast.certain))
+    planned = {each.package: "; ".join(each.reasons) for each in forecast.certain}
+    planned |= {each.package: f"if what it observes changes: {each.path[-1]}" for each in forecast.possible[:SHOWN]}
+    progress.plan(tuple(waiting(bench, name, reason) for name, reason in planned.items()))
     await seen.forecast(forecast, bench.tree.commit.sha)
     return forecast
 
