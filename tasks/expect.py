@@ -17,13 +17,12 @@ from tasks.recall import Previous
 if TYPE_CHECKING:
     from tasks.wiring import Tools
 
-NOTHING = TreeFacts(packages=())
-
 
 async def expect(tools: Tools, bench: Bench, previous: Previous | None) -> Forecast:
     """What the bench's commit will build, may build and leaves alone, against the commit of the release before; after a
     force-push, against the newest commit that both contain."""
-    after, before = facts_of(bench.source), NOTHING
+    after = facts_of(bench.source)
+    before = TreeFacts(packages=(), macros=after.macros, toolchain=after.toolchain)
     commits = Commits(before="", after=bench.tree.commit.sha)
     if previous is not None:
         since = previous.release.source.commit
