@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.console import guarded, print_table, say
+from flows.console import guarded, print_lines, print_table, say
 
 if TYPE_CHECKING:
-    from release.status import Status
+    from release.status import Audit, Status
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 
@@ -108,5 +108,19 @@ def _print(found: Status) -> None:
     if found.run:
         waiting = [f"{build.package} ({build.state})" for build in found.run.builds]
         print_table("in progress", ["run", "packages"], [(found.run.name, ", ".join(waiting))])
+    if found.audit:
+        _print_audit(found.audit)
     for each in found.services:
         say(each.name, each.health)
+
+
+def _print_audit(found: Audit) -> None:
+    from release.instants import short_instant
+
+    lines = [f"{found.equal} packages come out as published, {found.identical} of them bit for bit"]
+    for each in found.faults:
+        lines += [f"{each.package} {each.sentence} (found in {each.release})", *(f"  {file}" for file in each.files)]
+        lines += [f"  how: {each.diff_url}"] if each.diff_url else []
+    lines += [f"not rebuilt: {', '.join(found.failed)}"] if found.failed else []
+    lines += [f"blocked: {line}" for line in found.blocks]
+    print_lines(f"nightly audit of {found.release} at {short_instant(found.finished_at)}", lines)

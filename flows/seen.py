@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Mapping, Sequence
 
 from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
 
+from release.channel.audits import AuditReport
 from release.forecast.accounts import Account
 from release.forecast.forecasts import Forecast
 from release.product.aliases import ReleaseRef
 from release.source.certificates import Certificates, Outcome
 from tasks.assemble import Assembled
-from tasks.audit import AuditReport
 from tasks.progress import Progress
 from tasks.want import Made
 
@@ -101,12 +101,15 @@ async def audit(report: AuditReport) -> None:
     rows = [
         {
             "package": each.package,
-            "bit-identical": "yes" if each.identical else "NO",
-            "differs": ", ".join(each.different) or each.error or "",
+            "in the release": str(each.outcome),
+            "from scratch": str(each.agreement),
+            "fault": each.kind.sentence if each.kind else "",
+            "differs": "; ".join(each.files) or each.error,
+            "beside": "; ".join((*each.root, *(f"another header: {file}" for file in each.headers))),
         }
         for each in report.packages
     ]
-    await _shown(acreate_table_artifact(rows, key="nightly", description=f"Audit of {report.release}"))
+    await _shown(acreate_table_artifact(rows, key="nightly", description=f"Audit of {report.release.alias}"))
 
 
 async def _shown(artifact: Awaitable[object]) -> None:

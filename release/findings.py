@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
+from release.source.certificates import listed
 from release.status import BuildState, CommitState, Finding, Health, Level, Status
 
 # A nightly that is half a day late did not run.
@@ -46,7 +47,8 @@ def _audit(status: Status) -> Iterator[Finding]:
         return
     if audit.different:
         # The build cache vouched for bits that a rebuild does not confirm: the worst bug there is.
-        text = f"The nightly rebuild differs from what was published: {', '.join(audit.different)}"
+        named = listed(audit.different)
+        text = _sentence(f"The nightly rebuild does not confirm what was published ({named})", "; ".join(audit.blocks))
         yield Finding(level=Level.ALARM, text=text, section="audit")
     if audit.failed:
         text = f"The nightly rebuild failed: {', '.join(audit.failed)}"

@@ -176,13 +176,36 @@ class ReleaseStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AuditFault:
+    """A published build that a rebuild from scratch did not confirm: what is wrong (the sentence goes on after the
+    package's name), the files that differ, the release in which it was found, and the text that shows how they differ.
+    """
+
+    package: str
+    sentence: str
+    files: tuple[str, ...]
+    release: str
+    found_at: datetime
+    diff_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Audit:
-    """The newest nightly rebuild of everything: how many packages were identical, which were not, which failed."""
+    """The newest nightly rebuild of everything: of which release, how many packages came out the same product, of these
+    how many to the bit, and which could not be rebuilt (`failed`).
+
+    `faults` are those of the builds that some channel has now, in whichever night they were found; `different` names
+    their packages. `blocks` says what does not move on because of them.
+    """
 
     finished_at: datetime
+    release: str = ""
+    equal: int
     identical: int
     different: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
+    faults: tuple[AuditFault, ...] = ()
+    blocks: tuple[str, ...] = ()
     log_url: str | None = None
 
 

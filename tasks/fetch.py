@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from release.channel.audits import Ledger, ledger_path, parse_ledger
 from release.channel.channel_files import channel_path, parse_channel
 from release.channel.channels import Channel
 from release.channel.policies import Policy, Waiver
@@ -63,6 +64,15 @@ async def fetch_channel(tools: Tools, distro: Distro, name: str) -> tuple[Channe
     head = await asyncio.to_thread(tools.repository.head, distro.channels_branch)
     raw = await asyncio.to_thread(tools.repository.read_file, head, channel_path(name)) if head else None
     return (parse_channel(raw.decode(), name=name) if raw else Channel(channel=name)), head
+
+
+async def fetch_ledger(tools: Tools, distro: Distro) -> tuple[Ledger, str | None]:
+    """What the nights found in the first channel's releases, and the head of the channels branch at which it was read;
+    empty before the first night."""
+    head = await asyncio.to_thread(tools.repository.head, distro.channels_branch)
+    path = ledger_path(distro.channels[0])
+    raw = await asyncio.to_thread(tools.repository.read_file, head, path) if head else None
+    return (parse_ledger(raw) if raw else Ledger()), head
 
 
 async def fetch_rules(tools: Tools, commit: str, channel: str) -> Rules:

@@ -7,15 +7,16 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from release.channel.audits import Ledger
 from release.channel.channels import Channel
 from release.errors import Broken, Error
 from release.instants import span_text
 from release.product.aliases import ReleaseRef
 from release.product.releases import Release
+from release.source.certificates import listed
 from release.source.commits import CommitNote, parse_note
 from release.source.distro import Distro
 from release.status import (
-    Audit,
     BuildState,
     BuildStatus,
     Candidate,
@@ -31,8 +32,8 @@ from release.status import (
     Status,
 )  # fmt: skip
 from signing.policy import Role, identity_of
-from tasks.audit import latest_report
-from tasks.fetch import fetch_channel, fetch_distro, fetch_head, fetch_release, fetch_rules
+from tasks.assess import assess, standing_in_the_way
+from tasks.fetch import fetch_channel, fetch_distro, fetch_head, fetch_ledger, fetch_release, fetch_rules
 from tasks.progress import Snapshot, read_progress
 
 if TYPE_CHECKING:
@@ -49,24 +50,26 @@ async def observe(tools: Tools, services: Sequence[Service] = ()) -> Status:
     progress = await asyncio.to_thread(read_progress, tools.settings.folder / "progress")
     pointers = [(await fetch_channel(tools, distro, name))[0] for name in distro.channels]
     releases = await _releases(tools, distro, pointers)
-    first = pointers[0].current
+    ledger, _ = await fetch_ledger(tools, distro)
     return Status(
         name=distro.name,
         title=distro.title,
         version=distro.version,
         trust="embedded" if tools.settings.embedded_trust else tools.issuer,
         taken_at=tools.now(),
-        channels=tuple([await _channel(tools, distro, pointer, pointers) for pointer in pointers]),
+        channels=tuple([await _channel(tools, distro, pointer, pointers, ledger) for pointer in pointers]),
         commits=await _commits(tools, distro, progress),
         builds=_builds(progress),
         releases=tuple(_release(tools, distro, reference, release, progress) for reference, release in releases),
         services=tuple(services),
         run=next((each.run for each in progress if each.alive), None),
-        audit=await _audit(tools, distro, first) if first else None,
+        audit=await assess(tools, distro, pointers, ledger),
     )
 
 
-async def _channel(tools: Tools, distro: Distro, pointer: Channel, pointers: Sequence[Channel]) -> ChannelStatus:
+async def _channel(
+    tools: Tools, distro: Distro, pointer: Channel, pointers: Sequence[Channel], ledger: Ledger
+) -> ChannelStatus:
     current, hold = pointer.current, pointer.held(tools.now())
     released = (await fetch_release(tools, distro, current.digest)).source.time if current else None
     return ChannelStatus(
@@ -77,17 +80,23 @@ async def _channel(tools: Tools, distro: Distro, pointer: Channel, pointers: Seq
         released_at=released,
         moved_at=pointer.history[0].at if pointer.history else None,
         hold=Hold(reason=hold.reason, by=hold.by, until=hold.until) if hold else None,
-        candidate=await _candidate(tools, pointer, pointers),
+        candidate=await _candidate(tools, distro, pointer, pointers, ledger),
     )
 
 
-async def _candidate(tools: Tools, pointer: Channel, pointers: Sequence[Channel]) -> Candidate | None:
-    """What upstream has and this channel has not, and from when it may move. Only clocks are looked at here: the
-    whole decision, with every signature, is made by the run that moves the channel."""
+async def _candidate(
+    tools: Tools, distro: Distro, pointer: Channel, pointers: Sequence[Channel], ledger: Ledger
+) -> Candidate | None:
+    """What upstream has and this channel has not, and from when it may move. Only the clock and the nightly audit are
+    looked at here: the whole decision, with every signature, is made by the run that moves the channel."""
     rules = await fetch_rules(tools, await fetch_head(tools, tools.settings.branch), pointer.channel)
     upstream = next((each for each in pointers if each.channel == rules.policy.upstream), None)
     if upstream is None or upstream.current is None or upstream.current == pointer.current:
         return None
+    faults = await standing_in_the_way(tools, distro, upstream.current, ledger, rules)
+    if faults:
+        held = f"is not confirmed by the nightly audit: {listed([each.package for each in faults])}"
+        return Candidate(alias=upstream.current.alias, held_back_by=held, eligible_at=None)
     since = upstream.passed_at(upstream.current.digest)
     needed = min(rule.soak_seconds for rule in rules.policy.lanes)
     age = (tools.now() - since).total_seconds() if since else 0
@@ -186,18 +195,6 @@ def cosign_command(tools: Tools, distro: Distro, reference: str) -> str:
         f"cosign verify --trusted-root trusted_root.json "
         f"--certificate-identity {identity_of(distro.identity, Role.SIGN)} "
         f"--certificate-oidc-issuer {tools.issuer} {reference}"
-    )
-
-
-async def _audit(tools: Tools, distro: Distro, release: ReleaseRef) -> Audit | None:
-    report = await latest_report(tools, distro, release.digest)
-    if report is None:
-        return None
-    return Audit(
-        finished_at=report.finished,
-        identical=sum(each.identical for each in report.packages),
-        different=tuple(each.package for each in report.packages if not each.identical and not each.error),
-        failed=tuple(each.package for each in report.packages if each.error),
     )
 
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+from release.channel.audits import Audited
 from release.channel.channels import Channel
 from release.channel.evidence import Evidence, Finding, Passed
 from release.channel.policies import GateKind, lane_of
@@ -19,7 +20,7 @@ from signing.policy import Trust as SignerTrust
 from signing.statements import PROVENANCE, SIGNATURE, SPDX
 from tasks.builds import signed_key
 from tasks.closure import unclosed
-from tasks.fetch import fetch_builds, fetch_document, fetch_release, fetch_snapshot
+from tasks.fetch import fetch_builds, fetch_document, fetch_ledger, fetch_release, fetch_snapshot
 from tasks.sign import proofs_of
 
 if TYPE_CHECKING:
@@ -61,7 +62,19 @@ async def examine(
         tests=found.tests,
         baseline=current.tests if current else (),
         passed=(Passed(channel=upstream.channel, at=passed_at),) if upstream and passed_at else (),
+        audit=await audited(tools, distro, release, found),
     )
+
+
+async def audited(tools: Tools, distro: Distro, reference: ReleaseRef, release: Release) -> Audited:
+    """What the nights say of a release and of the builds that it holds. Where the ledger cannot be read, that is the
+    answer, and it does not pass."""
+    try:
+        ledger, _ = await fetch_ledger(tools, distro)
+        snapshot = await fetch_snapshot(tools, release.rpms_repository, release.snapshot.digest)
+    except Error as error:
+        return Audited(problem=error.diagnostics())
+    return ledger.of(reference, {each.digest for each in snapshot.builds})
 
 
 async def examine_image(tools: Tools, distro: Distro, repository: str, reference: str) -> list[dict[str, str]]:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from release.status import (
     Audit,
+    AuditFault,
     BuildState,
     BuildStatus,
     Candidate,
@@ -130,7 +131,7 @@ def quiet() -> Status:
             Service(name="registry", health=Health.UP, detail="4 ms", url="http://127.0.0.1:5801"),
             Service(name="Prefect", health=Health.UP),
         ),
-        audit=Audit(finished_at=before(hours=1), identical=14, log_url=LOG),
+        audit=Audit(finished_at=before(hours=1), release="R-20261122.3", equal=14, identical=12, log_url=LOG),
     )
 
 
@@ -164,6 +165,22 @@ def busy() -> Status:
     return replace(quiet(), run=run(*builds), channels=(edge, replace(beta, hold=hold), stable))
 
 
+def missed() -> Audit:
+    """A night that found a wrong skip, and could not rebuild everything; no night since."""
+    fault = AuditFault(
+        package="openssl",
+        sentence="was left as it was, and comes out otherwise from scratch",
+        files=("openssl: /usr/bin/openssl changed", "openssl-devel: /usr/include/openssl/opensslconf.h changed"),
+        release="R-20261121.2",
+        found_at=before(hours=40),
+        diff_url=LOG,
+    )
+    return Audit(
+        finished_at=before(hours=40), release="R-20261121.2", equal=12, identical=12, different=("openssl",),
+        failed=("curl",), faults=(fault,), blocks=("R-20261122.3 does not move from edge to beta",), log_url=LOG,
+    )  # fmt: skip
+
+
 def broken() -> Status:
     """Everything is wrong at once."""
     failed = replace(commits()[2], subject="curl: Update to 8.12.0")
@@ -175,5 +192,5 @@ def broken() -> Status:
             Service(name="registry", health=Health.DOWN, detail="connection refused"),
             Service(name="Prefect", health=Health.UNKNOWN),
         ),
-        audit=Audit(finished_at=before(hours=40), identical=12, different=("openssl",), failed=("curl",)),
+        audit=missed(),
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from release.channel.audits import Audited
 from release.channel.policies import GateKind, Lane
 from release.instants import Instant
 from release.product.aliases import ReleaseRef
@@ -50,7 +51,8 @@ class Evidence:
     """All facts about `release` as a candidate of `channel`.
 
     `artifacts` are the digests inside the release, for denials; `baseline` the test results of the channel's
-    current release; `passed` one entry for each channel it went through; `verifier` names who looked.
+    current release; `passed` one entry for each channel it went through; `verifier` names who looked. `audit` is None
+    only in decisions that were recorded before there were audits.
     """
 
     channel: str
@@ -64,6 +66,7 @@ class Evidence:
     baseline: tuple[ReleaseTest, ...] = ()
     approvals: tuple[Approval, ...] = ()
     passed: tuple[Passed, ...] = ()
+    audit: Audited | None = None
 
     def __post_init__(self) -> None:
         """Facts have no order: equal facts make equal evidence, whoever found which first."""

@@ -11,6 +11,7 @@ from release.channel.policies import NEVER_WAIVED, Gate, GateKind, Waiver
 from release.channel.questions import GateResult, Question, passed
 from release.instants import Instant, short_instant, span_text
 from release.product.releases import Trust, Verdict
+from release.source.certificates import listed
 
 
 def judge(gate: Gate, question: Question) -> GateResult:
@@ -175,11 +176,34 @@ def _approval(gate: Gate, question: Question) -> GateResult:
     )
 
 
+def _audit(gate: Gate, question: Question) -> GateResult:
+    """Whether a night rebuilt this very release, whole. What it found is the guard's business, whatever gates there
+    are."""
+    found, alias = question.evidence.audit, question.alias
+    if found and found.at and not found.unknown and not found.problem:
+        return passed(gate.id, gate.kind, f"{alias} was rebuilt from scratch, whole, by {short_instant(found.at)}")
+    state, got = f"no night has rebuilt {alias} from scratch", "no audit"
+    if found and found.unknown:
+        got = listed(found.unknown)
+        state = f"the night could not rebuild {len(found.unknown)} packages of {alias}: {got}"
+    return GateResult(
+        gate=gate.id,
+        kind=gate.kind,
+        verdict=Verdict.UNKNOWN,
+        message=state,
+        expected="an audit of all its packages",
+        got=(found.problem if found else None) or got,
+        owner="the nightly audit",
+        action="wait for the night, or start the deployment nightly/nightly",
+    )
+
+
 _RULES: Mapping[GateKind, Callable[[Gate, Question], GateResult]] = MappingProxyType(
     {
         GateKind.SOAK: _soak,
         GateKind.TRUST: _trust,
         GateKind.TEST_RESULT: _test,
         GateKind.APPROVAL: _approval,
+        GateKind.AUDIT: _audit,
     }
 )

@@ -1,12 +1,15 @@
-"""What stands before every gate, whatever the policy says: stop, denial, hold, freeze, and the way through upstream."""
+"""What stands before every gate, whatever the policy says: stop, denial, hold, freeze, the way through upstream, and
+what the nightly audit found."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from release.channel.audits import Fault, waiver_for
 from release.channel.questions import GateResult, Question, passed
 from release.instants import short_instant
 from release.product.releases import Verdict
+from release.source.certificates import listed
 
 KIND = "guard"
 
@@ -14,6 +17,8 @@ KIND = "guard"
 def guard(question: Question) -> Iterator[GateResult]:
     """The verdict of every guard, in the order in which a person would look for the cause."""
     for each in _GUARDS:
+        if each is _audit and question.evidence.audit is None:
+            continue  # a decision that was recorded before there were audits replays to the same bytes
         result = each(question)
         yield result or passed(each.__name__.strip("_"), KIND, "nothing in the way")
 
@@ -151,6 +156,63 @@ def _upstream(question: Question) -> GateResult | None:
     )
 
 
+def _audit(question: Question) -> GateResult | None:
+    """The first channel is where the nights look. It is the one guard that a waiver reaches, because a package that
+    cannot be reproduced would otherwise hold back every security fix; it reaches it aloud."""
+    found, name = question.evidence.audit, question.policy.channel
+    if found is None or question.policy.upstream is None:
+        return None
+    if found.problem:
+        return _audit_unread(found.problem)
+    pairs = [
+        (fault, waiver_for(fault, question.evidence.release, question.waivers, channel=name, now=question.now))
+        for fault in found.faults
+    ]
+    standing = [fault for fault, waiver in pairs if waiver is None]
+    if standing:
+        return _faulty(question, standing)
+    if not pairs:
+        return None
+    waivers = {f"{each.by} until {short_instant(each.expires)} ({each.why})" for _, each in pairs if each}
+    packages = listed([fault.package for fault, _ in pairs])
+    return GateResult(
+        gate="audit",
+        kind=KIND,
+        verdict=Verdict.PASS,
+        message=f"waived by {'; '.join(sorted(waivers))}: the nightly audit does not confirm {packages}",
+        waived_by=", ".join(sorted({each.by for _, each in pairs if each})),
+    )
+
+
+def _faulty(question: Question, faults: list[Fault]) -> GateResult:
+    first, alias = faults[0], question.alias
+    others = f" (and {listed([each.package for each in faults[1:]])})" if faults[1:] else ""
+    files = "; ".join(first.files[:3]) or "see the audit's report"
+    return GateResult(
+        gate="audit",
+        kind=KIND,
+        verdict=Verdict.FAIL,
+        message=f"the nightly audit does not confirm {alias}: {first.package} {first.kind.sentence}{others}",
+        expected="builds that come out from scratch as they were published",
+        got=f"{files}; found in {first.release} at {short_instant(first.found)}, build {first.build}",
+        owner="the maintainers",
+        action=f"have it built again by a commit that changes its spec: {listed([each.package for each in faults])}",
+    )
+
+
+def _audit_unread(problem: str) -> GateResult:
+    return GateResult(
+        gate="audit",
+        kind=KIND,
+        verdict=Verdict.UNKNOWN,
+        message="what the nightly audit found cannot be read",
+        expected="the ledger of the audits on the channels branch",
+        got=problem,
+        owner="the maintainers",
+        action="mend the file, or the repository",
+    )
+
+
 def _candidate(question: Question) -> str:
     """The release that a person may promote during a hold: what upstream points at, or the one that is asked about."""
     if question.upstream and question.upstream.current:
@@ -171,4 +233,5 @@ _GUARDS: tuple[Callable[[Question], GateResult | None], ...] = (
     _hold,
     _freeze,
     _upstream,
+    _audit,
 )

@@ -25,6 +25,7 @@ class GateKind(StrEnum):
     TRUST = "trust"
     TEST_RESULT = "test-result"
     APPROVAL = "approval"
+    AUDIT = "audit"
 
 
 class Lane(StrEnum):

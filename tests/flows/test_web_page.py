@@ -19,6 +19,7 @@ from tests.flows.page_reader import PageReader
 from tests.flows.web_doubles import House
 
 HOSTILE = "\"><script>alert(1)</script><img src=x onerror=alert(2)>'{{ 7 * 7 }}"
+HOSTILE_FILES = (HOSTILE,) * 9
 SAMPLES = {"quiet": samples.quiet(), "busy": samples.busy(), "broken": samples.broken()}
 every_sample = pytest.mark.parametrize("status", SAMPLES.values(), ids=SAMPLES)
 
@@ -112,11 +113,24 @@ async def test_shows_releases_with_digests_and_commands_to_copy() -> None:
 
 async def test_shows_the_audit_and_the_services() -> None:
     quiet, broken = await read(samples.quiet()), await read(samples.broken())
-    assert "identical 14 bit for bit 1 h ago log" in quiet.words
-    assert "different 12 bit for bit, 1 different, 1 failed" in broken.words
-    assert "Different: openssl Failed: curl" in broken.words
+    assert "confirmed 14 come out as published, 12 of them bit for bit R-20261122.3 · 1 h ago report" in quiet.words
+    assert "different 12 come out as published, 12 of them bit for bit, 1 not rebuilt" in broken.words
+    assert "openssl was left as it was, and comes out otherwise from scratch in R-20261121.2" in broken.words
+    assert "openssl-devel: /usr/include/openssl/opensslconf.h changed" in broken.words
+    assert "Not rebuilt: curl" in broken.words
+    assert "Blocked: R-20261122.3 does not move from edge to beta openssl was left" in broken.words
+    assert "difference of openssl" in broken.words
     assert "down registry connection refused unknown Prefect" in broken.words
     assert "It has not run yet" in (await read(replace(samples.quiet(), audit=None))).words
+
+
+async def test_many_faults_of_a_night_are_folded_away() -> None:
+    night = samples.missed()
+    many = tuple(replace(night.faults[0], package=f"package-{n}", files=HOSTILE_FILES) for n in range(9))
+    page = await read(replace(samples.quiet(), audit=replace(night, faults=many)))
+    assert page.words.index("package-2") < page.words.index("6 more") < page.words.index("package-3")
+    assert HOSTILE in page.words and "and 4 more" in page.words
+    assert not page.all("script")[1:]
 
 
 async def test_an_empty_pipeline_has_a_page() -> None:

@@ -39,7 +39,8 @@ def test_finds_everything_that_is_wrong_and_puts_alarms_first() -> None:
         "registry is down: connection refused",
         f"Commit {samples.commits()[2].sha[:12]} failed: curl failed in %check",
         "Failed in this run: curl",
-        "The nightly rebuild differs from what was published: openssl",
+        "The nightly rebuild does not confirm what was published (openssl): "
+        "R-20261122.3 does not move from edge to beta",
     ]
     assert texts(samples.broken(), Level.WARNING) == [
         "Prefect could not be asked",
@@ -83,7 +84,7 @@ def test_names_every_package_that_failed_in_the_run_and_none_that_waits() -> Non
 
 def test_an_audit_is_overdue_only_when_a_night_was_missed() -> None:
     def after(age: object) -> Status:
-        return replace(samples.quiet(), audit=Audit(finished_at=samples.NOW - age, identical=14))  # type: ignore[operator]
+        return replace(samples.quiet(), audit=Audit(finished_at=samples.NOW - age, equal=14, identical=14))  # type: ignore[operator]
 
     assert not findings(after(AUDIT_OVERDUE))
     assert texts(after(AUDIT_OVERDUE * 1.01)) == ["No nightly rebuild since 2026-11-21"]
