@@ -21,6 +21,8 @@ def facts_of(source: SourceTree, known: TreeFacts | None = None) -> TreeFacts:
     return TreeFacts(
         packages=source.packages,
         macros=source.common_macros,
+        all_macros=source.all_macros,
+        macro_files=(*tree.macro_files, *tree.lua_modules),
         toolchain=tree.lock.digest if tree.distro.toolchain.lock in tree.blobs else "",
         images={image.name: _image(tree, image.name, image.definition, known) for image in tree.distro.images},
         failed=source.failed,

@@ -97,6 +97,7 @@ class SourceTree:
 
     `elsewhere` are packages that exclude the architecture: nothing of them can be built on it. `common_macros` is the
     digest of the macros that count for every package, whatever its spec says; `Package.expanded` shows the others.
+    `all_macros` is the digest of all of the tree's macros.
     """
 
     tree: Tree
@@ -105,6 +106,7 @@ class SourceTree:
     failed: Mapping[str, Error]
     elsewhere: tuple[Package, ...]
     common_macros: str
+    all_macros: str
 
     @property
     def failures(self) -> tuple[Error, ...]:
@@ -153,6 +155,7 @@ async def parse_tree(tree: Tree, *, parser: SpecParser, arch: str) -> SourceTree
         failed=parsed.failed,
         elsewhere=tuple(each for each in parsed.packages.values() if each.elsewhere),
         common_macros=parsed.common_macros,
+        all_macros=parsed.all_macros,
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import posixpath
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from release.product.builds import Build
 from release.product.standing import Inside, Standing, choices, table
 from release.source.certificates import Certificate, Comparison, compare, next_evr
 from release.source.keys import Recipe, build_key
+from release.source.macro_files import holds_unread
 from release.source.specs import Package
 from tasks.bench import Bench
 from tasks.builds import find_build
@@ -73,9 +75,15 @@ class Made:
 def want(bench: Bench, name: str, view: Mapping[str, Standing], previous: Previous | None) -> Wanted:
     """What is wanted of a package, over the builds that stand in `view` for what it needs."""
     package = bench.graph.packages[name]
-    recipe = Recipe.of(package, macros=bench.macros, toolchain=bench.toolchain.digest, arch=bench.arch)
     names = bench.graph.build_root(name)
     needed = [view[each] for each in sorted(bench.graph.build_inputs(name)) if each in view]
+    recipe = Recipe.of(
+        package,
+        macros=bench.macros,
+        toolchain=bench.toolchain.digest,
+        arch=bench.arch,
+        all_macros=bench.source.all_macros if _sees_unread_macros(bench, names, needed) else None,
+    )
     inside = [one for each in needed for one in each.inside if one.name in names]
     root = table(inside)
     certificate = previous.certificates.packages.get(name) if previous else None
@@ -91,6 +99,14 @@ def want(bench: Bench, name: str, view: Mapping[str, Standing], previous: Previo
         comparison=compare(
             certificate, known, recipe=recipe, root=root, choices=_choices(certificate, root, needed, previous)
         ),
+    )
+
+
+def _sees_unread_macros(bench: Bench, names: Collection[str], needed: Sequence[Standing]) -> bool:
+    """Whether its build root may hold macros that its spec was not read with."""
+    read = {posixpath.basename(path) for path in (*bench.tree.macro_files, *bench.tree.lua_modules)}
+    return any(
+        holds_unread(folders, read) for each in needed for name, folders in each.folders.items() if name in names
     )
 
 

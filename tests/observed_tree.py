@@ -237,7 +237,7 @@ install -D -m 0755 reef %{buildroot}/usr/bin/reef
         "SPECS/rigging/rigging.spec": spec(
             "rigging", one("macros", "/usr/lib/rpm/macros.d/macros.rigging"), tags="Source0: macros.rigging"
         ),
-        "SPECS/rigging/macros.rigging": f"%rigging_knot {sea.knot}\n",
+        "SPECS/rigging/macros.rigging": f"%rigging_knot {sea.knot} in %{{tree_colour}}\n",
         "SPECS/sail/sail.spec": text_spec("sail", 'echo "a %{?rigging_knot}"', tags="BuildRequires: rigging"),
         "SPECS/pilot/pilot.spec": spec("pilot", one("pilot.py", module), tags="Source0: pilot.py"),
         "SPECS/pilot/pilot.py": f'COURSE = "{sea.course}"\n',

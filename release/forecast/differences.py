@@ -11,6 +11,7 @@ from typing import Any
 from release.errors import Error
 from release.source.capabilities import capabilities_in, parse
 from release.source.graph import Graph
+from release.source.macro_files import holds_unread
 from release.source.needers import names_in
 from release.source.specs import BinaryPackage, Package
 
@@ -36,13 +37,16 @@ class ImageFacts:
 class TreeFacts:
     """All that a forecast knows of a commit.
 
-    `macros` is the digest of the macros that count for every package, `toolchain` that of the toolchain set. `failed`
+    `macros` is the digest of the macros that count for every package, `all_macros` that of all that the tree has in
+    `macro_files` (paths), `toolchain` that of the toolchain set. `failed`
     maps the specs that make no package to their errors. `blobs` maps every path to an id of its content, for naming
     the files that changed; without it they are not named.
     """
 
     packages: tuple[Package, ...]
     macros: str = ""
+    all_macros: str = ""
+    macro_files: Collection[str] = ()
     toolchain: str = ""
     images: Mapping[str, ImageFacts] = field(default_factory=lambda: _NOTHING)
     failed: Mapping[str, Error] = field(default_factory=lambda: _NOTHING)
@@ -66,6 +70,31 @@ def own_changes(
         reasons = (*_own(before.get(name), package, old, new), *everything)
         if reasons:
             found[name] = reasons
+    return found
+
+
+def macro_changes(before: Graph, after: Graph, old: TreeFacts, new: TreeFacts) -> dict[str, tuple[str, ...]]:
+    """Where a macro of the tree changed: the packages whose build root may hold macros that no spec is read with, which
+    may use it."""
+    if old.all_macros == new.all_macros:
+        return {}
+    read = {posixpath.basename(path) for path in new.macro_files}
+    holders = {
+        offer.binary.name
+        for offer in after.edges.providers.offers
+        if offer.source is not None and holds_unread(_by_folder(offer.binary.files), read)
+    }
+    found: dict[str, tuple[str, ...]] = {}
+    for name in after.followers(after.makers(holders), direct=True).hops.keys() & before.packages.keys():
+        if seen := after.build_root(name) & holders:
+            found[name] = (f"changed: macros that it may use through {listed(seen)}",)
+    return found
+
+
+def _by_folder(paths: Iterable[str]) -> Mapping[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for folder, name in map(posixpath.split, paths):
+        found.setdefault(folder, []).append(name)
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from types import MappingProxyType
 
-from release.forecast.differences import ImageFacts, TreeFacts, listed, own_changes, root_changes
+from release.forecast.differences import ImageFacts, TreeFacts, listed, macro_changes, own_changes, root_changes
 from release.forecast.estimates import Estimate, estimate
 from release.forecast.forecasts import Certain, Commits, Forecast, ImageForecast, Possible, Stopped
 from release.forecast.losses import newly_unresolved, refuse_losses
@@ -34,7 +34,7 @@ def forecast(
     `durations` the seconds of past builds. `Refused` when two specs of a tree make one package.
     """
     before, after = (Graph.of(each, available, published) for each in (old.packages, _with_failed(old, new)))
-    own = own_changes(before.packages, after.packages, old, new)
+    own = _merged(own_changes(before.packages, after.packages, old, new), macro_changes(before, after, old, new))
     broken = _broken(before, new)
     removed = frozenset(before.packages.keys() - after.packages.keys())
     certain = _merged(own, root_changes(before, after, frozenset(own) | removed) if own or removed else {})

@@ -37,6 +37,11 @@ class Standing:
         files = {rpm.file: rpm for rpm in self.build.rpms}
         return tuple(Inside(each.name, each.digest, files[each.file]) for each in self.interfaces)
 
+    @cached_property
+    def folders(self) -> Mapping[str, Mapping[str, Iterable[str]]]:
+        """The names of the files of each of its binary packages, by folder."""
+        return {each.name: each.files for each in self.interfaces}
+
     @property
     def table(self) -> Mapping[str, str]:
         """The interface digest of each of its binary packages by name."""

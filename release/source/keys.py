@@ -30,12 +30,17 @@ class Recipe(Recorded):
     arch: str
 
     @classmethod
-    def of(cls, package: Package, *, macros: str, toolchain: str, arch: str) -> Recipe:
-        """The recipe of one package; `Refused` for what is no digest."""
+    def of(cls, package: Package, *, macros: str, toolchain: str, arch: str, all_macros: str | None = None) -> Recipe:
+        """The recipe of one package; `Refused` for what is no digest.
+
+        `all_macros` is the digest of all of the tree's macros, for a package whose build root may hold macros that the
+        spec was not read with: what these use does not show in its expanded text.
+        """
+        expanded = checked(package.expanded)
         return cls(
             spec=posixpath.basename(package.spec),
             content=checked(package.content),
-            expanded=checked(package.expanded),
+            expanded=digest_of_json([expanded, checked(all_macros)]) if all_macros else expanded,
             sources=MappingProxyType({source.file: source.sha256 or "" for source in package.pinned}),
             macros=checked(macros),
             toolchain=checked(toolchain),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
+_LOADED = re.compile(r"/usr/lib/rpm/(macros|platform/.|lua/.)|/etc/rpm/macros")
 # Azure Linux's cmake.spec fills `@@CMAKE_VERSION@@` into its macro file with sed when it is built. Unfilled,
 # `%cmake@@CMAKE_MAJOR_VERSION@@ %cmake` would make %cmake a macro that calls itself.
 _PLACEHOLDER = re.compile(rb"@@([A-Z][A-Z0-9_]*)@@")
@@ -55,6 +56,21 @@ def mentioned(text: bytes, prefix: str) -> tuple[str, ...]:
 def speaks_of(specs: Iterable[str], prefix: str) -> Mapping[str, str]:
     """Name of each version macro of a tree -> the spec that it speaks of."""
     return {f"{_stem(spec, prefix)}_{part}": spec for spec in specs for part in ("version", "release")}
+
+
+def holds_unread(folders: Mapping[str, Iterable[str]], read: Collection[str]) -> bool:
+    """Whether a package (its file names by folder) has macros that builds load and that no spec is read with: specs are
+    read with the tree's macro files alone, whose names are `read`.
+
+    What such macros mention, or what a spec says only where one of them is defined, does not show in the spec's
+    expanded text. Source: rpm 4.18, macros.in and rpmrc.c, the default of MACROFILES.
+    """
+    return any(
+        _LOADED.match(posixpath.join(folder, name)) and name not in read
+        for folder, names in folders.items()
+        if folder.startswith(("/usr/lib/rpm", "/etc/rpm"))
+        for name in names
+    )
 
 
 def _stem(spec: str, prefix: str) -> str:

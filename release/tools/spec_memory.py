@@ -45,6 +45,14 @@ class Job:
             }
         )
 
+    @cached_property
+    def macros_key(self) -> str:
+        """Digest of the tree's own macros, all of them."""
+        files = {**self.macro_files, **self.lua_modules}
+        return digest_of_json(
+            {"files": [[path, digest_of(text)] for path, text in files.items()], "defines": dict(self.macros)}
+        )
+
     def keys(self, specs: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
         """The key of each spec: with its folder, and the macros of its own."""
         folders = self.files.folders

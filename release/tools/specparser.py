@@ -53,12 +53,14 @@ class Parsed:
     """Source packages by the path of their spec, in the order's order; and for each other spec why there is none.
 
     `common_macros` is the digest of the macros that count for every package, whatever its spec says: those that rpm's
-    own machinery may use, with all that they mention. The others show in `Package.expanded`.
+    own machinery may use, with all that they mention. The others show in `Package.expanded`. `all_macros` is
+    the digest of all of the tree's macros.
     """
 
     packages: Mapping[str, Package]
     failed: Mapping[str, Error]
     common_macros: str
+    all_macros: str = ""
 
     @property
     def failures(self) -> tuple[Error, ...]:
@@ -115,6 +117,7 @@ class SpecParser:
             packages={spec: done.packages[spec] for spec in order.specs if spec in done.packages},
             failed={spec: done.failed[spec] for spec in order.specs if spec in done.failed},
             common_macros=await self._common(job) if order.specs else "",
+            all_macros=job.macros_key if order.specs else "",
         )
 
     async def _others(self, job: Job, order: ParseOrder, done: _Progress) -> None:

@@ -7,7 +7,7 @@ import pytest
 from tests.changes import CHANGES, Change, table
 from tests.conftest import ROOT
 from tests.flows.at_sea import AtSea, certificates
-from tests.observed_tree import PACKAGES, text_spec
+from tests.observed_tree import PACKAGES, Sea, text_spec
 
 pytestmark = pytest.mark.integration
 
@@ -34,16 +34,32 @@ def test_every_package_of_a_first_release_knows_what_was_in_its_build_root(sea: 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda each: each.what.partition(" (")[0].replace(" ", "-"))
 async def test_exactly_what_observes_a_change_is_built(sea: AtSea, change: Change) -> None:
+    before = builds(sea)
     voyage = await sea.change(f"sea: {change.what}"[:60], **change.words)
     assert voyage.built == tuple(sorted((*change.built, *change.kept)))
     assert voyage.outcomes == change.outcomes
     for name, words in change.why.items():
         assert words in voyage.why[name], name
     assert voyage.note["state"] == ("released" if change.built else "no-op")
+    assert {name for name, build in builds(sea).items() if build != before[name]} == {*change.built}, "these are new"
+
+
+def builds(sea: AtSea) -> dict[str, str]:
+    """The digest of the build that stands for each package."""
+    return {name: each["build"] for name, each in certificates(sea.world).items()}
 
 
 async def test_whatever_was_not_built_would_have_come_out_the_same(sea: AtSea) -> None:
     assert await sea.oracle() == {}, "a rebuild was missed"
+
+
+@pytest.mark.slow
+async def test_no_change_alone_leaves_a_package_that_would_have_come_out_otherwise(sea: AtSea) -> None:
+    sea.sea = Sea()
+    await sea.commit(sea.sea.files(), "sea: As it was in the beginning")
+    for change in CHANGES:
+        voyage = await sea.change(f"sea: {change.what}"[:60], **change.words)
+        assert await sea.oracle(set(PACKAGES) - set(voyage.built)) == {}, change.what
 
 
 async def test_the_one_deliberate_gap_is_what_the_docs_say_and_the_oracle_names_it(sea: AtSea) -> None:

@@ -67,6 +67,17 @@ def test_a_changed_package_is_certain_and_its_followers_are_possible() -> None:
     assert [each.level for each in (*found.certain, *found.possible)] == [0, 1, 2]
 
 
+def test_a_changed_macro_reaches_who_may_use_it_through_macros_that_no_spec_is_read_with() -> None:
+    files = ("/usr/lib/rpm/macros.d/macros.base",)
+    base = dataclasses.replace(BASE, binaries=(dataclasses.replace(binary("base-devel"), files=files),))
+    tree = (base, LIB, TOOL, OTHER)
+    facts: dict[str, Any] = {"old_all_macros": "1", "new_all_macros": "2"}
+    found = made(tree, tree, **facts)
+    assert certain(found) == {"lib": ("changed: macros that it may use through base-devel",)}
+    assert made(tree, tree, **facts, old_macro_files=("macros/macros.base",)).is_empty, "the specs show it themselves"
+    assert made(tree, tree).is_empty and made(TREE, TREE, **facts).is_empty
+
+
 def test_names_the_files_that_changed() -> None:
     blobs = {"SPECS/base/base.spec": "1", "SPECS/base/a.patch": "1", "SPECS/base/b.patch": "1"}
     base = dataclasses.replace(BASE, files=tuple(blobs))

@@ -32,6 +32,11 @@ def test_equal_inputs_make_an_equal_key() -> None:
     assert key() == key(root={"base": B, "lib-devel": A})
 
 
+def test_every_macro_of_the_tree_counts_for_who_may_use_it_through_macros_that_nobody_read() -> None:
+    assert len({key(), key(all_macros=A), key(all_macros=B)}) == 3
+    assert explain(recipe(all_macros=A), recipe(all_macros=B)) == ("a macro that its spec uses changed",)
+
+
 def test_does_not_look_at_what_the_content_covers_or_at_where_a_source_comes_from() -> None:
     moved = dataclasses.replace(SOURCE, url="https://mirror.example/x.tar.gz")
     local = Source(file="local.conf", url=None, sha256=None, local=True)

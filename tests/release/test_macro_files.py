@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from release.source.macro_files import beside, filled, has_placeholders, mentioned, speaks_of, version_macros
+from release.source.macro_files import (
+    beside,
+    filled,
+    has_placeholders,
+    holds_unread,
+    mentioned,
+    speaks_of,
+    version_macros,
+)
 
 CMAKE = b"%_v @@CMAKE_VERSION@@\n%cmake@@CMAKE_MAJOR_VERSION@@ %cmake\n%x @@OTHER@@ @@ a@b\n"
 
@@ -40,3 +48,21 @@ def test_names_version_macros_by_the_file_of_the_spec_as_the_toolkit_does() -> N
 def test_finds_the_version_macros_that_a_text_holds() -> None:
     text = b"%azl_b_version %{azl_a_release}%{?azl_c_version}\n# xazl_d_version azl_e_versions azl_f"
     assert mentioned(text, "azl") == ("azl_a_release", "azl_b_version", "azl_c_version")
+
+
+@pytest.mark.parametrize(
+    ("folder", "name", "unread"),
+    [
+        ("/usr/lib/rpm/macros.d", "macros.own", True),
+        ("/usr/lib/rpm/macros.d", "macros.read", False),
+        ("/etc/rpm", "macros.own", True),
+        ("/usr/lib/rpm/lua", "own.lua", True),
+        ("/usr/lib/rpm/platform/x86_64-linux", "macros", True),
+        ("/usr/lib/rpm", "find-debuginfo", False),
+        ("/usr/share/doc/own/usr/lib/rpm", "macros.own", False),
+    ],
+)
+def test_macros_that_builds_load_and_no_spec_is_read_with_are_told_by_path(
+    folder: str, name: str, unread: bool
+) -> None:
+    assert holds_unread({folder: [name]}, {"macros.read"}) is unread
