@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from release.errors import Misconfigured, Refused
 from release.tools.git_process import GitFolder
-from release.tools.git_trees import EXECUTABLE, LINK, REGULAR, blobs, inside
+from release.tools.git_trees import EXECUTABLE, LINK, REGULAR, blobs, inside, is_inside
 
 STAMP = 315532800  # 1980-01-01: the time of every file that is staged; git has none, and who reads ours sees a clock
 _AT_ONCE = 1000  # files whose contents are in memory together
@@ -62,6 +62,10 @@ class CommitFiles:
         """Whether a path of `blobs` is a regular file, no link and no submodule."""
         return self._odd.get(path, EXECUTABLE) == EXECUTABLE
 
+    def is_plain(self, path: str) -> bool:
+        """Whether a path of `blobs` is a regular file that can be read; see `linked`."""
+        return self.is_file(path) and is_inside(path)
+
     def read(self, path: str) -> bytes:
         """A file's content; `Misconfigured` when there is none, `Refused` when it is a link or a submodule."""
         return self.read_many([path])[path]
@@ -79,9 +83,10 @@ class CommitFiles:
     def linked(self, path: str) -> tuple[str, ...]:
         """The files that who opens `path` reads: itself, and where it is a link, all that it leads to.
 
-        `Refused` when a link leads out of its folder, to nothing, or round in a circle, and for a submodule.
+        `Refused` when a link leads out of its folder, to nothing, or round in a circle, for a submodule, and for a
+        path that no file on disk should have.
         """
-        found = [path]
+        found = [inside(path)]
         while (mode := self._odd.get(found[-1], EXECUTABLE)) != EXECUTABLE:
             goal = "" if mode != LINK else self._contents(found[-1:])[0].decode("utf-8", "surrogateescape")
             beside = posixpath.dirname(found[-1])

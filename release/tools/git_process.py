@@ -114,13 +114,9 @@ class GitFolder:
         return self.output(*arguments, stdin=stdin, environment=environment).decode().strip()
 
     def records(self, *arguments: str) -> tuple[str, ...]:
-        """The NUL-terminated records that a command prints. `Broken` for text that is not UTF-8."""
-        raw = self.output(*arguments)
-        try:
-            return tuple(raw.decode().split("\0")[:-1])
-        except UnicodeDecodeError as error:
-            got = repr(raw[max(0, error.start - 40) : error.start + 10])
-            raise Broken("git printed a name that is not UTF-8", where=self.where, got=got) from error
+        """The NUL-terminated records that a command prints. Bytes that are no UTF-8, which a file name may hold, become
+        `\\xff`: one such name must not hide all others."""
+        return tuple(self.output(*arguments).decode("utf-8", "backslashreplace").split("\0")[:-1])
 
     def _failed(self, arguments: Sequence[str], code: int, written: str) -> Broken:
         tail = public("\n       ".join(written.strip().splitlines()[-TAIL_LINES:]))

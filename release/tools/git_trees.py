@@ -25,11 +25,16 @@ class TreeEntry:
 
 def inside(path: str) -> str:
     """A path that stays in the tree and out of git's own folder; otherwise `Refused`."""
-    parts = PurePosixPath(path).parts
-    plain = parts and str(PurePosixPath(path)) == path and not path.startswith("/") and not {"\n", "\0"} & set(path)
-    if not plain or any(part == ".." or part.lower() == ".git" for part in parts):
+    if not is_inside(path):
         raise Refused("not a path inside the tree", got=repr(path)[:200], expected="such as SPECS/zlib/zlib.spec")
     return path
+
+
+def is_inside(path: str) -> bool:
+    """Whether `inside` takes a path."""
+    parts = PurePosixPath(path).parts
+    plain = parts and str(PurePosixPath(path)) == path and not path.startswith("/") and not {"\n", "\0"} & set(path)
+    return bool(plain) and not any(part == ".." or part.lower() == ".git" for part in parts)
 
 
 def entries(folder: GitFolder, commit: str, *paths: str, recursive: bool = False) -> tuple[TreeEntry, ...]:
