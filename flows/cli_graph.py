@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +16,7 @@ from flows.cli_tools import Repository, place
 from flows.console import guarded, print_json, say
 
 if TYPE_CHECKING:
+    from release.errors import Error
     from release.source.graph import Graph
     from release.source.reach import Reach
 
@@ -42,9 +43,9 @@ def graph(
         from release.forecast.words import unknown_package
         from tasks.foresee import read_graph
 
-        made, commit = asyncio.run(read_graph(place(repository), at))
+        made, commit, failed = asyncio.run(read_graph(place(repository), at))
         if package not in made.packages:
-            raise unknown_package(package, made.packages)
+            raise _unreadable(package, failed) or unknown_package(package, made.packages)
         found = made.followers([package]) if of else made.needs(package)
         if svg is not None:
             svg.write_text(picture(made, package, found, backwards=of, depth=depth))
@@ -58,6 +59,11 @@ def graph(
             sys.stdout.write("\n".join(shown) + "\n")
 
     sys.exit(guarded(deed, as_json=as_json))
+
+
+def _unreadable(package: str, failed: Mapping[str, Error]) -> Error | None:
+    """Why the spec that is called like a package cannot be read, if that is so."""
+    return next((error for spec, error in failed.items() if Path(spec).name == f"{package}.spec"), None)
 
 
 def _lines(made: Graph, package: str, found: Reach, depth: int, *, of: bool) -> Iterator[str]:

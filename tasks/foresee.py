@@ -15,6 +15,7 @@ from release.forecast.forecasts import Commits, Forecast, Rewritten, unchanged
 from release.tools.git import Repository
 
 if TYPE_CHECKING:
+    from release.errors import Error
     from release.source.distro import Distro
     from release.source.graph import Graph
     from release.source.specs import BinaryPackage
@@ -58,13 +59,13 @@ async def foresee(place: Place, since: str, until: str, *, jobs: int = 1) -> tup
     return found, frozenset(each.name for each in (*before.packages, *after.packages))
 
 
-async def read_graph(place: Place, revision: str) -> tuple[Graph, str]:
-    """The graph of a commit's packages, and the commit's id. Specs that cannot be read are left out."""
+async def read_graph(place: Place, revision: str) -> tuple[Graph, str, Mapping[str, Error]]:
+    """The graph of a commit's packages, the commit's id, and the specs that cannot be read and so are left out."""
     from release.source.graph import Graph
 
     (commit,) = await asyncio.to_thread(place.repository.resolve, revision)
     (source,) = await _read(place, commit)
-    return Graph.of(source.packages, toolchain_packages(source.tree)), commit
+    return Graph.of(source.packages, toolchain_packages(source.tree)), commit, source.failed
 
 
 def compared(repository: Repository, since: str, until: str) -> Commits:

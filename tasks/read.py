@@ -146,6 +146,7 @@ async def parse_tree(tree: Tree, *, parser: SpecParser, arch: str) -> SourceTree
         lua_modules=tree.lua_modules,
         version_prefix=tree.distro.version_macros,
         strict=not tree.distro.guessed,
+        unpinned=tree.distro.unpinned,
     )
     parsed: Parsed = await parser.parse(order)
     return SourceTree(
@@ -177,4 +178,4 @@ def refuse_failures(source: SourceTree) -> tuple[Package, ...]:
 def _distro(files: CommitFiles) -> Distro:
     if DISTRO_FILE in files.blobs:
         return parse_distro(files.read(DISTRO_FILE).decode("utf-8", "replace"), DISTRO_FILE)
-    return default_distro(files.blobs)
+    return default_distro(frozenset(path for path in files.blobs if files.is_file(path)))

@@ -148,7 +148,7 @@ def read_settings(environment: Mapping[str, str] | None = None, *, start: Path |
 
 def place_of_forecasts(environment: Mapping[str, str] | None = None, *, start: Path | None = None) -> tuple[Path, str]:
     """Where a forecast keeps what it read of specs, and which repository it is about when nobody names one: those of
-    the installation where there is one, else the user's cache (XDG Base Directory) and the git work tree around
+    the installation where there is one, else the user's cache (XDG Base Directory) and the git repository around
     `start` (default: the working directory). `Misconfigured` where there is neither."""
     env = os.environ if environment is None else environment
     around = start or Path.cwd()
@@ -156,8 +156,13 @@ def place_of_forecasts(environment: Mapping[str, str] | None = None, *, start: P
     if settings.folder.is_dir() and ("://" in settings.repository or Path(settings.repository).exists()):
         return settings.folder, settings.repository
     home = Path(env.get("XDG_CACHE_HOME") or Path(env.get("HOME") or "/nonexistent") / ".cache")
-    folder = next((each for each in (around, *around.parents) if (each / ".git").exists()), None)
+    folder = next((each for each in (around, *around.parents) if _is_repository(each)), None)
     return home / "slipway", env.get("SLIPWAY_REPOSITORY") or (str(folder.absolute()) if folder else "")
+
+
+def _is_repository(folder: Path) -> bool:
+    """A work tree, or a bare repository (gitrepository-layout(5))."""
+    return (folder / ".git").exists() or ((folder / "HEAD").is_file() and (folder / "objects").is_dir())
 
 
 def prefect_environment(settings: Settings) -> dict[str, str]:

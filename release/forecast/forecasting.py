@@ -45,6 +45,7 @@ def forecast(
     levels, knots = after.among(build.keys() | possible)
     order = _order(levels)
     halted = {*broken, *stopped.hops}
+    standing = {name for name in broken if name in new.failed and _is_standing(name, old, new)}
     return Forecast(
         before=commits.before,
         after=commits.after,
@@ -55,7 +56,7 @@ def forecast(
             Possible(package=each, level=order[each], path=reach.path(each)) for each in order if each in possible
         ),
         removed=tuple(sorted(removed)),
-        stopped=tuple(_stopped(broken, stopped, halted)),
+        stopped=tuple(_stopped(broken, stopped, halted, standing)),
         unaffected=len(after.packages) - len(build) - len(possible) - len(halted & after.packages.keys()),
         images=tuple(_images(after, old, new, build, possible, removed, before)),
         knots=knots,
@@ -98,10 +99,19 @@ def _order(levels: Iterable[Iterable[tuple[str, ...]]]) -> dict[str, int]:
     return {name: number for number, names in enumerate(named) for name in names}
 
 
-def _stopped(broken: Mapping[str, str], stopped: Reach, halted: Collection[str]) -> Iterator[Stopped]:
+def _stopped(
+    broken: Mapping[str, str], stopped: Reach, halted: Collection[str], standing: Collection[str]
+) -> Iterator[Stopped]:
     for name in sorted(halted):
         path = stopped.path(name)
-        yield Stopped(package=name, reason=broken.get(name) or f"it needs {path[0].on}", path=path)
+        reason = broken.get(name) or f"it needs {path[0].on}"
+        yield Stopped(package=name, reason=reason, path=path, standing=name in standing)
+
+
+def _is_standing(spec: str, old: TreeFacts, new: TreeFacts) -> bool:
+    """Whether a spec could not be read before, has not been touched, and is refused in the same words."""
+    before, now = old.failed.get(spec), new.failed[spec]
+    return before is not None and before.to_json() == now.to_json() and old.blobs.get(spec) == new.blobs.get(spec)
 
 
 def _images(

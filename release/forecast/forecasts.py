@@ -40,11 +40,13 @@ class Possible:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stopped:
     """A package that will not be built although it should be: its own spec cannot be read (`path` is empty and
-    `reason` says why), or one that it needs, at the begin of its `path`."""
+    `reason` says why), or one that it needs, at the begin of its `path`. `standing`: the change did nothing to it, its
+    spec could not be read before either, for the same reason."""
 
     package: str
     reason: str
     path: tuple[Hop, ...] = ()
+    standing: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +123,12 @@ class Forecast:
     @property
     def is_empty(self) -> bool:
         """Whether nothing that a release is made of changes."""
-        return not (self.certain or self.removed or self.stopped or self.images or self.refusals)
+        return not (self.certain or self.removed or self.halted or self.images or self.refusals)
+
+    @property
+    def halted(self) -> tuple[Stopped, ...]:
+        """What the change stops: those of `stopped` that are not `standing`."""
+        return tuple(each for each in self.stopped if not each.standing)
 
     def timeless(self) -> Forecast:
         """Without the estimates of time, which rest on the builds of one machine: the same on any of them."""

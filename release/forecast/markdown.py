@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from release.forecast.forecasts import Forecast
-from release.forecast.words import count, headline, hop_words, time_words
+from release.forecast.words import count, headline, hop_words, stopped_words, time_words
 
 MARKER = "<!-- slipway forecast -->"
 LIMIT = 60_000  # of 65,536 characters that GitHub takes
@@ -34,11 +34,11 @@ def _lines(forecast: Forecast) -> Iterator[str]:
         )
     for refusal in forecast.refusals:
         yield from ("\n**Refused**", "```text", _fenced(refusal.error().diagnostics()), "```")
-    if forecast.stopped:
-        broken = [each for each in forecast.stopped if not each.path]
-        waiting = [each.package for each in forecast.stopped if each.path]
+    if forecast.halted:
+        broken = [each for each in forecast.halted if not each.path]
+        waiting = [each.package for each in forecast.halted if each.path]
         yield "\n**Stopped**\n"
-        yield from (f"- {_code(each.package)}: {_code(each.reason)}" for each in broken[:_SHOWN])
+        yield from (f"- {_code(stopped_words(each))}" for each in broken[:_SHOWN])
         if waiting:
             yield f"- who needs them: {_codes(waiting)}"
     yield from _packages(forecast)
@@ -76,6 +76,8 @@ def _notes(forecast: Forecast) -> Iterator[str]:
         yield f"- image {_code(image.image)} {verb}: {_code(image.reason)}"
     yield from (f"- provided by nothing: {_code(each)}" for each in forecast.unresolved[:_SHOWN])
     yield from (f"- made twice: {_code(each)}" for each in forecast.findings[:_SHOWN])
+    if standing := [each.package for each in forecast.stopped if each.standing]:
+        yield f"- unreadable before, too: {_codes(standing)}"
     if forecast.certain:
         yield f"- time: {time_words(forecast.certain_time, forecast.possible_time)}"
 

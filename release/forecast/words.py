@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from release.errors import Misconfigured
 from release.forecast.estimates import Estimate
-from release.forecast.forecasts import Forecast
+from release.forecast.forecasts import Forecast, Stopped
 from release.source.hops import Hop
 
 WIDTH = 80
@@ -33,8 +33,8 @@ def headline(forecast: Forecast) -> str:
     ]
     if forecast.removed:
         parts.append(f"{len(forecast.removed):,} removed")
-    if forecast.stopped:
-        parts.append(f"{len(forecast.stopped):,} STOPPED")
+    if forecast.halted:
+        parts.append(f"{len(forecast.halted):,} STOPPED")
     return ", ".join(parts)
 
 
@@ -95,7 +95,7 @@ def unknown_package(package: str, known: Iterable[str]) -> Misconfigured:
     return Misconfigured(
         f"no source package {package!r} in the tree",
         expected="the Name of a spec",
-        hint=f"did you mean {close!r}?" if close else "slipway graph NAME lists who makes what",
+        hint=f"did you mean {close!r}?" if close else "it is mostly the name of the spec file, without .spec",
     )
 
 
@@ -114,11 +114,13 @@ def _lines(forecast: Forecast, width: int) -> Iterator[str]:
         for away, words, lines in ((1, "next to it", 2), (2, "two away", 2), (None, "further", 1)):
             found = [each.package for each in forecast.possible if _is_away(len(each.path), away)]
             yield from _names(words, found, width, lines=lines)
-    if forecast.stopped:
+    if forecast.halted:
         yield from ("", "stopped")
-        broken = [f"{each.package}: {each.reason}" for each in forecast.stopped if not each.path]
+        broken = [stopped_words(each) for each in forecast.halted if not each.path]
         yield from _points(broken[:_LISTED], width)
-        yield from _names("need it", [each.package for each in forecast.stopped if each.path], width)
+        if len(broken) > _LISTED:
+            yield f"  and {len(broken) - _LISTED:,} more (--json has all)"
+        yield from _names("need it", [each.package for each in forecast.halted if each.path], width)
     if forecast.removed:
         yield from ("", *_names("removed", list(forecast.removed), width))
     yield from _rest(forecast, width)
@@ -133,6 +135,11 @@ def _certain(forecast: Forecast, width: int) -> Iterator[str]:
         yield f"     and {len(forecast.certain) - len(shown):,} more (--json has all)"
 
 
+def stopped_words(stopped: Stopped) -> str:
+    """What is stopped, and why; a reason mostly begins with the spec itself."""
+    return stopped.reason if stopped.reason.startswith(stopped.package) else f"{stopped.package}: {stopped.reason}"
+
+
 def _rest(forecast: Forecast, width: int) -> Iterator[str]:
     if forecast.images:
         yield ""
@@ -141,7 +148,12 @@ def _rest(forecast: Forecast, width: int) -> Iterator[str]:
             more = f" (and {len(images) - 1} more, --json has all)" if len(images) > 1 else ""
             if images:
                 yield _cut(f"{word:<19}{images[0]}", width - len(more)) + more
-    for word, lines in (("not provided", forecast.unresolved), ("made twice", forecast.findings)):
+    standing = [stopped_words(each) for each in forecast.stopped if each.standing]
+    for word, lines in (
+        ("not provided", forecast.unresolved),
+        ("made twice", forecast.findings),
+        ("unreadable before", standing),
+    ):
         if lines:
             more = f" (and {len(lines) - 1:,} more, --json has all)" if len(lines) > 1 else ""
             yield _cut(f"{word:<19}{lines[0]}", width - len(more)) + more

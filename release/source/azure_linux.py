@@ -22,15 +22,16 @@ _MACROS = re.compile(r"SPECS[A-Z-]*/[^/]+/macros\.[A-Za-z0-9._-]+")
 _NO_MACROS = (".in", ".patch", ".spec", ".sig", ".txt", ".md", ".json")
 _MODULE = re.compile(r"SPECS[A-Z-]*/[a-z0-9-]*rpm-macros/[A-Za-z0-9_-]+\.lua")
 _IMAGE = re.compile(r"(?:toolkit/)?imageconfigs/(?P<name>[a-z0-9-]*container[a-z0-9-]*|distroless-[a-z0-9-]+)\.json")
+_SIGNED = "-SIGNED"  # sources are RPMs of other specs, and files that were signed outside: nobody can pin them
 _CHECKS = "macros.check"  # a package of its own: makes a failed %check no failure
 
 
 def default_distro(paths: Collection[str]) -> Distro:
-    """The distribution of a tree by its files. `Misconfigured` when it is not in the layout of Azure Linux.
+    """The distribution of a tree by its regular files. `Misconfigured` when it is not in the layout of Azure Linux.
 
-    Specs are those of all `SPECS*` folders. Macro files are the one that rpm loads for the vendor, and then, as rpm
-    does with its macros.d, every `macros.*` beside a spec, by name. Names of channels and repositories are
-    placeholders: to release a tree, write its `distro.yaml`.
+    Specs are those of all `SPECS*` folders. Macro files are every `macros.*` beside a spec, by name, and then the one
+    of the vendor: the order in which rpm loads its macros.d and a vendor's file (rpm, lib/rpmrc.c, macrofiles). Names
+    of channels and repositories are placeholders: to release a tree, write its `distro.yaml`.
     """
     roots = sorted({found[1] for path in paths if (found := _ROOT.fullmatch(path))})
     vendor = next((name for name in _VERSIONS for root in roots if f"{root}/{name}/macros" in paths), None)
@@ -41,7 +42,7 @@ def default_distro(paths: Collection[str]) -> Distro:
             hint="see docs/distribution.md",
         )
     version, dist, defines = _VERSIONS[vendor]
-    first = next(f"{root}/{vendor}/macros" for root in roots if f"{root}/{vendor}/macros" in paths)
+    last = next(f"{root}/{vendor}/macros" for root in roots if f"{root}/{vendor}/macros" in paths)
     return Distro(
         name="azurelinux",
         title="Azure Linux",
@@ -56,7 +57,7 @@ def default_distro(paths: Collection[str]) -> Distro:
         channels_branch="channels",
         channels=("edge", "beta", "stable"),
         spec_roots=tuple(roots),
-        macro_files=(first, *_by_name(path for path in paths if _MACROS.fullmatch(path))),
+        macro_files=(*_by_name(path for path in paths if _MACROS.fullmatch(path)), last),
         lua_modules=_by_name(path for path in paths if _MODULE.fullmatch(path)),
         version_macros=next(iter(defines)),
         defines=MappingProxyType({**defines, "with_check": "0"}),
@@ -69,6 +70,7 @@ def default_distro(paths: Collection[str]) -> Distro:
         ),
         toolchain=Toolchain(lock="toolchain.lock.json"),
         guessed=True,
+        unpinned=tuple(root for root in roots if root.endswith(_SIGNED)),
     )
 
 

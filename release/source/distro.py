@@ -49,7 +49,8 @@ class Distro:
     the tree, or patterns in the last part of one; `lua_modules` (likewise) can be required by macros; `defines` are
     macros for every spec; `version_macros` is the prefix of macros that give the versions of other specs, if there
     are any. Repositories are names inside the registry (OCI distribution-spec), never a host. `guessed`: nobody wrote
-    this, it was made of the names of the tree's files.
+    this, it was made of the names of the tree's files. In the roots of `unpinned` sources need no hash: they are built
+    from other specs, and nothing there can be released.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Distro:
     lua_modules: tuple[str, ...] = ()
     version_macros: str | None = None
     guessed: bool = False
+    unpinned: tuple[str, ...] = ()
 
     @property
     def macros(self) -> Mapping[str, str]:

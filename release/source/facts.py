@@ -31,19 +31,21 @@ def package_from_facts(
     files: Mapping[str, Mapping[str, str]],
     signatures: Mapping[str, str],
     macros: Mapping[str, str] = MappingProxyType({}),
+    pins: bool = True,
 ) -> Package:
     """A package from the JSON facts of the spec parser.
 
     `files` maps each file of the spec's folder to all that reading it reads (name -> id of the content: itself, and
     what a link leads to), `signatures` are its pinned hashes, `macros` what was defined for this spec alone.
-    `Refused` when a source is neither in the folder nor pinned, and when the spec makes no package; the message has
-    the line to add.
+    `Refused` when a source is neither in the folder nor pinned (without `pins` it may be), and when the spec makes no
+    package; the message has the line to add.
     """
     read = _checked(facts, spec)
     if not read.binaries:
         raise Refused("a spec that makes no package", where=spec, expected="at least one %files section")
     sources, patches = (
-        tuple(_source(full, spec, files, signatures) for full in each) for each in (read.sources, read.patches)
+        tuple(_source(full, spec, files, signatures, pins=pins) for full in each)
+        for each in (read.sources, read.patches)
     )
     seen = _seen(spec, (*sources, *patches), files)
     folder = posixpath.dirname(spec)
@@ -122,13 +124,13 @@ def _seen(spec: str, sources: Iterable[Source], files: Mapping[str, Mapping[str,
     return dict(sorted(found.items()))
 
 
-def _source(full: str, spec: str, files: Collection[str], signatures: Mapping[str, str]) -> Source:
+def _source(full: str, spec: str, files: Collection[str], signatures: Mapping[str, str], *, pins: bool) -> Source:
     """rpm takes what follows the last slash as the file name, so that `url#/name` gives a file another name."""
     name = full.rpartition("/")[2]
     local = name in files
     sha256 = signatures.get(name)
     url = full.partition("#/")[0] if "://" in full else None
-    if not (local or sha256):
+    if pins and not (local or sha256):
         pin = f'run sha256sum {name} on a copy you trust, and add to "Signatures": "{name}": "<its sha256>"'
         raise Refused(
             f"the source {name} has no pinned hash",

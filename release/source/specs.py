@@ -83,7 +83,8 @@ class Package:
 
     @property
     def pinned(self) -> tuple[Source, ...]:
-        """Sources and patches that do not lie in the tree; each has a hash."""
+        """Sources and patches that do not lie in the tree; each has a hash, except where a tree is only looked at
+        (`Distro.unpinned`)."""
         return tuple(source for source in (*self.sources, *self.patches) if not source.local)
 
     def where(self, requirement: str) -> str:

@@ -15,7 +15,7 @@ from release.source.macro_files import mentioned
 from release.source.specs import Package, parse_signatures, signatures_path
 from release.tools.fact_cache import FactCache
 from release.tools.git_files import CommitFiles
-from release.tools.stage import READER
+from release.tools.stage import READERS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,13 +29,14 @@ class Job:
     arch: str
     place: str
     strict: bool = True
+    unpinned: tuple[str, ...] = ()
 
     @cached_property
     def key(self) -> str:
         """Digest of all that reading any spec can see, the reader itself included."""
         return digest_of_json(
             {
-                "reader": digest_of(READER.read_bytes()),
+                "reader": [digest_of(each.read_bytes()) for each in READERS],
                 "format": FORMAT,
                 "macro_files": [[path, digest_of(text)] for path, text in self.macro_files.items()],
                 "lua_modules": [[path, digest_of(text)] for path, text in self.lua_modules.items()],
@@ -58,10 +59,23 @@ class Job:
         folders = self.files.folders
         return {
             spec: digest_of(
-                f"{self.key}\n{spec}\n{folders[posixpath.dirname(spec)]}\n{json.dumps(own) if own else ''}".encode()
+                f"{self.key}\n{spec}\n{folders[posixpath.dirname(spec)]}\n{json.dumps(own) if own else ''}"
+                f"{'' if self.pins(spec) else ' unpinned'}".encode()
             )
             for spec, own in specs.items()
         }
+
+    def pins(self, spec: str) -> bool:
+        """Whether a source of a spec must be pinned."""
+        return not spec.startswith(self.unpinned) if self.unpinned else True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Common:
+    """The digest of the macros that count for every package, and rpm's words on the macro files with mistakes."""
+
+    digest: str
+    wrong: Mapping[str, str]
 
 
 class Memory:
@@ -89,14 +103,15 @@ class Memory:
         wanted = {id(package) for package in packages}
         self._near = {key: package for key, package in self._near.items() if id(package) in wanted}
 
-    def common(self, job: Job) -> str | None:
-        """The digest of the macros that count for every package, if it is known."""
+    def common(self, job: Job) -> Common | None:
+        """What is true of the macros of all specs, if it is known."""
         key = _common_key(job)
-        return self._cache.get([key]).get(key)
+        known = self._cache.get([key]).get(key)
+        return Common(**json.loads(known)) if known else None
 
-    def learn_common(self, job: Job, digest: str) -> None:
-        """Remember that digest."""
-        self._cache.put({_common_key(job): digest})
+    def learn_common(self, job: Job, common: Common) -> None:
+        """Remember that."""
+        self._cache.put({_common_key(job): json.dumps({"digest": common.digest, "wrong": dict(common.wrong)})})
 
     def mentions(
         self, files: CommitFiles, specs: Iterable[str], prefix: str, about: Mapping[str, str]
@@ -104,7 +119,7 @@ class Memory:
         """Which version macros each spec speaks of, out of those that are `about` another spec."""
         keys = {spec: digest_of(f"mentions\n{prefix}\n{files.blobs[spec]}".encode()) for spec in specs}
         known = self._cache.get(keys.values())
-        texts = files.read_many(spec for spec, key in keys.items() if key not in known and files.is_file(spec))
+        texts = files.read_many(spec for spec, key in keys.items() if key not in known and files.is_plain(spec))
         fresh = {keys[spec]: json.dumps(mentioned(text, prefix)) for spec, text in texts.items()}
         self._cache.put(fresh)
         every = {**known, **fresh}
@@ -115,24 +130,24 @@ class Memory:
 
 
 def packages_of(
-    files: CommitFiles, own_macros: Mapping[str, Mapping[str, str]], answers: Mapping[str, str | Refused]
+    job: Job, own_macros: Mapping[str, Mapping[str, str]], answers: Mapping[str, str | Refused]
 ) -> tuple[dict[str, Package], dict[str, Error]]:
     """The packages of fresh answers, checked; and the specs of which there is none, and why."""
-    signatures = _signatures(files, answers)
+    signatures = _signatures(job.files, answers)
     packages: dict[str, Package] = {}
     failed: dict[str, Error] = {}
     for spec, answer in answers.items():
         try:
             if isinstance(answer, Refused):
                 raise answer
-            packages[spec] = _package(files, spec, answer, signatures, own_macros[spec])
+            packages[spec] = _package(job, spec, answer, signatures, own_macros[spec])
         except Error as error:
             failed[spec] = error
     return packages, failed
 
 
 def _common_key(job: Job) -> str:
-    return digest_of(f"common macros\n{job.key}".encode())
+    return digest_of(f"common macros 2\n{job.key}".encode())
 
 
 def _signatures(files: CommitFiles, specs: Iterable[str]) -> Mapping[str, bytes]:
@@ -142,9 +157,9 @@ def _signatures(files: CommitFiles, specs: Iterable[str]) -> Mapping[str, bytes]
 
 
 def _package(
-    files: CommitFiles, spec: str, facts: str, signatures: Mapping[str, bytes], own_macros: Mapping[str, str]
+    job: Job, spec: str, facts: str, signatures: Mapping[str, bytes], own_macros: Mapping[str, str]
 ) -> Package:
-    path = signatures_path(spec)
+    path, files = signatures_path(spec), job.files
     pinned = signatures[path] if path in signatures else files.read(path) if path in files.blobs else None
     folder = posixpath.dirname(spec)
     return package_from_facts(
@@ -156,4 +171,5 @@ def _package(
         },
         signatures=parse_signatures(pinned.decode("utf-8", "replace"), path) if pinned is not None else {},
         macros=own_macros,
+        pins=job.pins(spec),
     )

@@ -16,8 +16,8 @@ from release.tools.fact_cache import FactCache
 from release.tools.git_files import CommitFiles
 from release.tools.places import Place
 from release.tools.process import BASE_ENVIRONMENT
-from release.tools.spec_answers import Answers, read_answers
-from release.tools.spec_memory import Job, Memory, packages_of
+from release.tools.spec_answers import Answers, macros_refusal, read_answers
+from release.tools.spec_memory import Common, Job, Memory, packages_of
 from release.tools.stage import READER, TREE, Stage, Work, make_stage
 
 _SECONDS = 10  # of work for one spec; real ones need a small part of one
@@ -35,7 +35,8 @@ class ParseOrder:
 
     `lua_modules` (paths) can be required by macros under every name that ends in theirs. With a `version_prefix`
     there are macros of the versions of other specs (see `release.source.macro_files.version_macros`). If not
-    `strict`, a mistake in a macro file costs that macro only, as in rpm itself.
+    `strict`, a mistake in a macro file costs that macro only, as in rpm itself. Sources of specs below the folders of
+    `unpinned` need no hash.
     """
 
     files: CommitFiles
@@ -46,11 +47,13 @@ class ParseOrder:
     lua_modules: tuple[str, ...] = ()
     version_prefix: str | None = None
     strict: bool = True
+    unpinned: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parsed:
     """Source packages by the path of their spec, in the order's order; and for each other spec why there is none.
+    Where the order is not strict, `failed` begins with the macro files that have mistakes.
 
     `common_macros` is the digest of the macros that count for every package, whatever its spec says: those that rpm's
     own machinery may use, with all that they mention. The others show in `Package.expanded`. `all_macros` is
@@ -103,6 +106,7 @@ class SpecParser:
             arch=order.arch,
             place=await self._place.identity(),
             strict=order.strict,
+            unpinned=tuple(f"{folder}/" for folder in order.unpinned),
         )
         done = _Progress()
         first = {path: beside(path, order.specs)[:1] for path in order.macro_files if has_placeholders(texts[path])}
@@ -113,10 +117,12 @@ class SpecParser:
         job = replace(job, macro_files={path: filled(texts[path], fills.get(path)) for path in order.macro_files})
         await self._others(job, order, done)
         self._memory.keep_only(done.packages.values())
+        common = await self._common(job) if order.specs else Common(digest="", wrong={})
+        failed = {spec: done.failed[spec] for spec in order.specs if spec in done.failed}
         return Parsed(
             packages={spec: done.packages[spec] for spec in order.specs if spec in done.packages},
-            failed={spec: done.failed[spec] for spec in order.specs if spec in done.failed},
-            common_macros=await self._common(job) if order.specs else "",
+            failed={path: macros_refusal(path, text) for path, text in common.wrong.items()} | failed,
+            common_macros=common.digest,
             all_macros=job.macros_key if order.specs else "",
         )
 
@@ -164,9 +170,9 @@ class SpecParser:
                 async with free:
                     staged, answers = await self._run(job, {spec: specs[spec] for spec in slice_})
                 done.failed |= staged.refused
-                packages, refused = await asyncio.to_thread(packages_of, job.files, specs, answers.specs)
+                packages, refused = await asyncio.to_thread(packages_of, job, specs, answers.specs)
                 await asyncio.to_thread(self._memory.learn, {keys[spec]: each for spec, each in packages.items()})
-                await asyncio.to_thread(self._memory.learn_common, job, answers.common_macros)
+                await asyncio.to_thread(self._memory.learn_common, job, _common_of(answers))
                 done.packages |= packages
                 done.failed |= refused
                 slice_ = [spec for spec in staged.specs if spec not in answers.specs]
@@ -178,12 +184,12 @@ class SpecParser:
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from None
 
-    async def _common(self, job: Job) -> str:
-        """The digest of the macros that count for every package; read alone where no spec had to be read."""
+    async def _common(self, job: Job) -> Common:
+        """What is true of the macros of all specs; read alone where no spec had to be read."""
         known = await asyncio.to_thread(self._memory.common, job)
         if known is None:
             _, answers = await self._run(job, {})
-            known = answers.common_macros
+            known = _common_of(answers)
             await asyncio.to_thread(self._memory.learn_common, job, known)
         return known
 
@@ -210,6 +216,10 @@ class SpecParser:
         finally:
             await asyncio.to_thread(staged.remove)
         return staged, read_answers(ended, staged.specs)
+
+
+def _common_of(answers: Answers) -> Common:
+    return Common(digest=answers.common_macros, wrong=answers.wrong_macros)
 
 
 def _unreadable(spec: str, name: str, other: str) -> Refused:

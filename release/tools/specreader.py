@@ -5,8 +5,8 @@ names: `tree` (a folder that cannot be listed), `macros` (the folder in it of th
 `lua_modules` (last part of a module's name -> path), `defines`, `arch`, `specs` (path -> the folder in `tree`, of an
 unguessable name, that holds its folder and nothing else), `own_macros` (by spec), and `seconds`, `megabytes`,
 `processes` for one spec. The first line of the answer is `{"common": digest of the macros that count for every
-package}`, each other one `{"spec", "facts"}` or `{"spec", "error"}`, in the order of the request; or the only line is
-`{"error"}`: a macro file does not load, and `strict` is set.
+package, "wrong": macro files that have mistakes -> rpm's words}`, each other one `{"spec", "facts"}` or `{"spec",
+"error"}`, in the order of the request; or the only one is `{"error"}`: a macro file has mistakes, and `strict` is set.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import hashlib
+import importlib.util
 import json
 import os
 import re
@@ -31,13 +32,6 @@ PR_SET_DUMPABLE = 4
 POLL_SECONDS = 0.05
 PATIENCE = 3  # seconds of the clock for each second of work, because a machine may be busy
 PAGE = resource.getpagesize()
-DUMPED = re.compile(r"^ *-?[0-9]+[:=] (?P<name>[A-Za-z_][A-Za-z0-9_]*)", re.MULTILINE)
-WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{2,}")
-# rpm, build/parsePreamble.c and build/build.c: asked for by name, and rpm itself defines none of them
-ASKED_FOR = (
-    "vendor", "packager", "distribution", "disttag", "disturl", "bugurl", "source_date_epoch_from_changelog",
-    "use_source_date_epoch_as_buildtime", "clamp_mtime_to_source_date_epoch", "optflags", "debug_package",
-)  # fmt: skip
 # How many processors this machine has is no fact about a spec.
 FIXED = {"_smp_build_ncpus": "1", "_smp_mflags": "-j1"}
 
@@ -51,75 +45,33 @@ def main() -> None:
         request = json.load(file)
     os.unsetenv("REQUEST")
     rpm.reloadConfig(request["arch"])
-    before = _macros()
-    _offer(shared := f"{request['tree']}/{request['macros']}", request["lua_modules"])
-    for path in request["macro_files"]:
-        try:
-            rpm.expandMacro(f"%{{load:{shared}/{path}}}")
-        except rpm.error as error:
-            if request["strict"]:  # otherwise as rpm does: what could be read of the file counts
-                _answer({"error": f"{path}: {error}"})
-                return
+    macros, shared = _part(f"{request['tree']}/specmacros.py"), f"{request['tree']}/{request['macros']}"
+    before = macros.defined()
+    macros.offer(shared, request["lua_modules"])
+    wrong = macros.load({path: f"{shared}/{path}" for path in request["macro_files"]}, strict=request["strict"])
+    if wrong and request["strict"]:
+        _answer({"error": "\n".join(f"{path}: {error}" for path, error in wrong.items())})
+        return
     for name, value in request["defines"].items():
         rpm.addMacro(name, value)
-    _answer({"common": _digest(json.dumps(_common(before, _macros()), sort_keys=True))})
+    common = macros.common(before, macros.defined())
+    _answer({"common": _digest(json.dumps(common, sort_keys=True)), "wrong": wrong})
     for name, value in FIXED.items():
         rpm.addMacro(name, value)
     for spec in list(request["specs"]):
         _answer({"spec": spec, **_in_a_child(spec, request)})
 
 
+def _part(path: str) -> Any:
+    """A module by its path: its folder cannot be listed, so that it cannot be imported by name."""
+    spec: Any = importlib.util.spec_from_file_location("part", path)
+    spec.loader.exec_module(module := importlib.util.module_from_spec(spec))
+    return module
+
+
 def _answer(line: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(line) + "\n")
     sys.stdout.flush()
-
-
-def _offer(folder: str, modules: dict[str, str]) -> None:
-    """Let macros require the tree's Lua modules, under every name that ends in theirs (`azl.srpm.forge`).
-
-    Every byte is written as an escape, so that no file name says anything to rpm or to Lua.
-    """
-    pairs = ((name, f"{folder}/{path}") for name, path in modules.items())
-    table = ", ".join(f'["{_escaped(name)}"] = "{_escaped(path)}"' for name, path in pairs)
-    rpm.expandMacro(
-        "%{lua: local modules = {" + table + "}\n"
-        "table.insert(package.searchers, 2, function(name)\n"
-        "  local path = modules[name:match('[^.]*$')]\n"
-        "  return path and assert(loadfile(path)) or 'no module of the tree'\n"
-        "end)}"
-    )
-
-
-def _escaped(text: str) -> str:
-    return "".join(f"\\{byte:03}" for byte in text.encode())
-
-
-def _macros() -> dict[str, str]:
-    """Every macro that is defined now: name -> its options and body. rpm says so on the standard error only."""
-    kept, dump = os.dup(2), os.memfd_create("macros")
-    os.dup2(dump, 2)
-    rpm.expandMacro("%dump")
-    os.dup2(kept, 2)
-    os.close(kept)
-    with os.fdopen(dump, "rb") as file:
-        file.seek(0)
-        text = file.read().decode("utf-8", "replace").rpartition("\n======")[0]  # the last line counts them all
-    starts = list(DUMPED.finditer(text))
-    ends = [each.start() for each in starts[1:]] + [len(text)]
-    return {start["name"]: text[start.end("name") : end] for start, end in zip(starts, ends, strict=True)}
-
-
-def _common(before: dict[str, str], after: dict[str, str]) -> dict[str, str]:
-    """The tree's own macros that count for a package whatever its spec says, because rpm's machinery may use them:
-    those that take the place of one of rpm's, that begin with an underscore or that rpm asks for by name; and with
-    each of them all that its body mentions."""
-    own = {name: body for name, body in after.items() if before.get(name) != body}
-    found: dict[str, str] = {}
-    more = {name for name in own if name in before or name.startswith("_") or name in ASKED_FOR}
-    while more:
-        found |= {name: own[name] for name in more}
-        more = {word for name in more for word in WORD.findall(own[name]) if word in own} - found.keys()
-    return found
 
 
 def _digest(text: str) -> str:
@@ -235,6 +187,7 @@ def _facts(spec: str, tree: str, arch: str) -> dict[str, Any]:
     requires = [each for each in _list(source, "REQUIRENEVRS") if not each.startswith("rpmlib(")]
     files = sorted(parsed.sources, key=lambda each: each[1])
     is_patch = rpm.RPMBUILD_ISPATCH
+    sections = _files_sections(_utf8(parsed.parsed), _text(source, "NAME"))
     return {
         "name": _text(source, "NAME"),
         "evr": _text(source, "EVR"),
@@ -251,7 +204,7 @@ def _facts(spec: str, tree: str, arch: str) -> dict[str, Any]:
         "build_requires": sorted(set(requires)),
         "lines": _lines(f"{tree}/{spec}", requires),
         # without a %files section no RPM is made, whatever %package says
-        "binaries": [_binary(each) for each in parsed.packages if each.fileList is not None or each.fileFile],
+        "binaries": [_binary(each) for each in parsed.packages if _is_made(each, sections)],
     }
 
 
@@ -259,6 +212,23 @@ def _elsewhere(source: Any, arch: str) -> bool:
     """Whether the spec says that it is not for this architecture (ExclusiveArch, ExcludeArch)."""
     only, never = _list(source, "EXCLUSIVEARCH"), _list(source, "EXCLUDEARCH")
     return (bool(only) and arch not in only) or arch in never
+
+
+def _is_made(package: Any, sections: set[str]) -> bool:
+    return package.fileList is not None or bool(package.fileFile) or _text(package.header, "NAME") in sections
+
+
+def _files_sections(text: str, name: str) -> set[str]:
+    """The packages that have a `%files` with not even an empty line in it: rpm's bindings say None of those, too."""
+    found = set()
+    for line in text.splitlines():
+        words = line.split()
+        if words and words[0].lower() == "%files" and line[0] == "%":
+            while "-f" in words[:-1]:
+                del words[(at := words.index("-f")) : at + 2]
+            after = [word for word in words[1:] if word != "-n"]
+            found.add(name if not after else after[0] if "-n" in words else f"{name}-{after[0]}")
+    return found
 
 
 def _binary(package: Any) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from pathlib import Path
 from release.errors import Broken, Error, Refused
 from release.tools.git_files import CommitFiles, write_file
 
-READER = Path(__file__).with_name("specreader.py")
+READERS = tuple(Path(__file__).with_name(name) for name in ("specreader.py", "specmacros.py"))
+READER = READERS[0]
 TREE = "/tree"
 MACROS = "macros"  # the folder in it that every spec may read
 LIMIT_SPEC_BYTES = 4 << 20
@@ -103,7 +104,8 @@ def _written(work: Work, folder: Path) -> Stage:
             specs[spec] = name
     request = f"{secrets.token_hex(16)}.json"
     write_file(folder / request, json.dumps(_request(work, specs)).encode())
-    write_file(folder / READER.name, READER.read_bytes())
+    for part in READERS:
+        write_file(folder / part.name, part.read_bytes())
     folder.chmod(_HIDDEN)
     return Stage(folder=folder, request=f"{TREE}/{request}", specs=tuple(specs), refused=refused)
 

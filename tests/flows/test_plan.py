@@ -191,6 +191,20 @@ def test_a_spec_that_does_not_parse_is_named_with_its_line_and_stops_only_its_de
     assert [each.package for each in found.stopped] == ["aa", "bb", "cc"]
     assert "SPECS/aa/aa.spec:5" in found.stopped[0].reason
     assert "need it (2)" in clone.slipway("plan", "--from", "first").stdout
+    done = clone.slipway("graph", "aa")
+    assert done.returncode == Refused.exit_code and "SPECS/aa/aa.spec:5: rpm cannot read this spec" in done.stderr
+    still = clone.commit({"SPECS/dd/dd.spec": tiny_tree.dd("false")}, on="HEAD")
+    later = clone.forecast(f"{still}~1", still)
+    assert [each.package for each in later.stopped if each.standing] == ["SPECS/aa/aa.spec"]
+    assert "STOPPED" not in clone.slipway("plan", "--from", f"{still}~1").stdout
+
+
+def test_a_bare_repository_is_read_like_a_work_tree(clone: Clone, tmp_path: Path) -> None:
+    clone.commit({"SPECS/dd/dd.spec": tiny_tree.dd("true")}, on="first")
+    clone.git("branch", "-f", "later")
+    clone.git("clone", "-q", "--bare", str(clone.tree), str(tmp_path / "bare.git"))
+    done = clone.slipway("plan", "--from", "later~1", "--to", "later", at=tmp_path / "bare.git" / "refs")
+    assert "1 package will be built" in done.stdout, done.stderr
 
 
 def test_a_branch_that_was_force_pushed_is_planned_from_the_merge_base(clone: Clone) -> None:

@@ -37,11 +37,12 @@ def test_reads_azure_linux_3_as_it_is() -> None:
     }  # fmt: skip
     assert distro.spec_roots == ("SPECS", "SPECS-EXTENDED", "SPECS-SIGNED")
     assert distro.macro_paths(PATHS) == (
-        "SPECS/azurelinux-rpm-macros/macros",
         "SPECS/pyproject-rpm-macros/macros.aaa-pyproject-srpm",
         "SPECS/perl/macros.perl",
         "SPECS/azurelinux-rpm-macros/macros.python",
+        "SPECS/azurelinux-rpm-macros/macros",  # the vendor's own: rpm loads it after macros.d
     )
+    assert distro.unpinned == ("SPECS-SIGNED",)
     assert distro.lua_paths(PATHS) == ("SPECS/azurelinux-rpm-macros/python.lua",)
     assert [(each.name, each.definition) for each in distro.images] == [
         ("core-container", "toolkit/imageconfigs/core-container.json"),

@@ -129,6 +129,19 @@ def test_says_why_a_package_will_be_built_is_left_alone_removed_or_stopped() -> 
     )  # fmt: skip
 
 
+def test_old_mistakes_take_one_line_and_new_ones_are_listed_with_their_place_once() -> None:
+    old = {f"SPECS/o{n}/o{n}.spec": Refused("bad", where=f"SPECS/o{n}/o{n}.spec:7") for n in range(30)}
+    new = {f"SPECS/n{n}/n{n}.spec": Refused("bad", where=f"SPECS/n{n}/n{n}.spec:7") for n in range(6)}
+    found = made(TREE, (changed(TREE[0]), *TREE[1:]), old_failed=old, new_failed=old | new)
+    shown = text(found).splitlines()
+    assert "6 STOPPED" in " ".join(shown[:2])
+    assert "  SPECS/n0/n0.spec:7: bad" in shown and "  and 2 more (--json has all)" in shown
+    assert len([line for line in shown if "SPECS/o" in line]) == 1
+    assert any(line.startswith("unreadable before  SPECS/o0/o0.spec") and "(and 29 more" in line for line in shown)
+    assert "- `SPECS/n0/n0.spec:7: bad`" in markdown(found)
+    assert "unreadable before, too: `SPECS/o0/o0.spec`" in markdown(found)
+
+
 def test_a_name_that_is_nowhere_is_guessed() -> None:
     assert unknown_package("bsae", ["base", "lib"]).hint == "did you mean 'base'?"
     assert unknown_package("zzz", ["base", "lib"]).message == "no source package 'zzz' in the tree"

@@ -193,6 +193,20 @@ def test_a_new_spec_that_cannot_be_read_is_named_by_its_path() -> None:
     assert found.unaffected == 4
 
 
+def test_a_spec_that_could_not_be_read_before_either_is_no_news() -> None:
+    spec = "SPECS/x/x.spec"
+    bad, worse = Refused("bad", where=f"{spec}:1"), Refused("worse", where=f"{spec}:1")
+    known = made(TREE, TREE, new_failed={spec: bad}, old_failed={spec: Refused("bad", where=f"{spec}:1")})
+    assert known.is_empty and not known.halted
+    assert [(each.package, each.standing) for each in known.stopped] == [(spec, True)]
+    assert made(TREE, TREE, new_failed={spec: worse}, old_failed={spec: bad}).halted
+    touched = made(
+        TREE, TREE, new_failed={spec: bad}, old_failed={spec: bad}, new_blobs={spec: "b"}, old_blobs={spec: "a"}
+    )
+    assert touched.halted and not touched.is_empty
+    assert made(TREE, TREE, new_failed={spec: bad}, old_failed={}).halted
+
+
 def test_images_follow_their_packages_and_definitions() -> None:
     images = {
         name: ImageFacts(definition=name, packages=(held,))

@@ -60,9 +60,44 @@ async def test_reads_an_azure_linux_tree_that_has_no_distro_yaml(repository: Rep
     assert packages["cmake"].binaries[0].requires == ("sweet",)
     assert packages["driver"].binaries[0].requires == ("good", "kernel = 1.3")
     assert [package.name for package in source.elsewhere] == ["arm"]
-    assert [failure.where for failure in source.failures] == ["SPECS-EXTENDED/bad/bad.spec:7"]
-    with pytest.raises(Refused, match="Unknown tag: Lycense"):
+    macros, bad = source.failures
+    assert bad.where == "SPECS-EXTENDED/bad/bad.spec:7" and "Unknown tag: Lycense" in str(bad.got)
+    assert macros.where == "SPECS/kernel/macros.kernel:1" and "%broken has unterminated body" in str(macros.got)
+    again = await read(repository, source.tree.commit.sha, tmp_path)  # out of the cache
+    assert [each.to_json() for each in again.failures] == [each.to_json() for each in source.failures]
+    with pytest.raises(Refused, match="cannot read all of this macro file"):
         refuse_failures(source)
+
+
+async def test_what_is_no_file_among_the_macros_of_a_guessed_list_is_left_out(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    for path, text in AZURE.items():
+        (tree / path).parent.mkdir(parents=True, exist_ok=True)
+        (tree / path).write_text(text)
+    (tree / "SPECS/odd/macros.folder").mkdir(parents=True)
+    (tree / "SPECS/odd/macros.folder/x").write_text("x")
+    (tree / "SPECS/odd/macros.gone").symlink_to("nowhere")
+    commit = subprocess.run(
+        'git init -q && git add -A && git -c user.name=a -c user.email=a@x commit -qm a && '
+        'git update-index --add --cacheinfo 160000,$(git rev-parse HEAD),SPECS/odd/macros.sub && '
+        'git -c user.name=a -c user.email=a@x commit -qm b && git rev-parse HEAD',
+        shell=True, cwd=tree, check=True, capture_output=True, text=True,
+    ).stdout.strip()  # fmt: skip
+    found = await read(Repository(url=str(tree), mirrors=tmp_path / "mirrors"), commit, tmp_path)
+    assert found.tree.macro_files[-2:] == ("SPECS/kernel/macros.kernel", "SPECS/azurelinux-rpm-macros/macros")
+    assert {package.name for package in found.packages} == {"cmake", "driver", "kernel"}
+
+
+async def test_sources_that_other_specs_make_need_no_hash(repository: Repository, tmp_path: Path) -> None:
+    signed = SPEC.format(name="signed", more="Source0: kernel-%{version}-%{release}.%{_arch}.rpm")
+    files = {
+        **AZURE,
+        "SPECS-SIGNED/signed/signed.spec": signed,
+        "SPECS/open/open.spec": signed.replace("signed", "open"),
+    }
+    source = await read(repository, committed(repository, files), tmp_path)
+    assert "signed" in {package.name for package in source.packages}
+    assert "has no pinned hash" in source.failed["SPECS/open/open.spec"].message
 
 
 async def test_a_readme_changes_no_package_and_a_source_changes_its_own(repository: Repository, tmp_path: Path) -> None:
@@ -90,8 +125,8 @@ async def test_stages_macro_files_in_order_with_their_placeholders_filled(
 ) -> None:
     source = await read(repository, committed(repository, AZURE), tmp_path)
     places = source.tree.stage_macros(source.packages, tmp_path / "macros")
-    assert [place.name for place in places] == ["macros", "macros.cmake", "macros.kernel"]
-    assert places[1].read_text() == "%cmake cmake\n%cmake1 %cmake\n%_cmake_version 1.3\n"
+    assert [place.name for place in places] == ["macros.cmake", "macros.kernel", "macros"]
+    assert places[0].read_text() == "%cmake cmake\n%cmake1 %cmake\n%_cmake_version 1.3\n"
 
 
 async def test_a_commit_speaks_for_itself_in_distro_yaml_unless_another_is_given(

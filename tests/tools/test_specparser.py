@@ -88,6 +88,32 @@ async def test_reads_the_binary_packages_that_have_files(tree: Tree) -> None:
     assert devel.files == ("/usr/lib64/pkgconfig/one.pc",)
 
 
+async def test_a_list_of_files_without_even_an_empty_line_makes_a_package(tree: Tree) -> None:
+    sections = "".join(f"%package {name}\nSummary: x\n%description {name}\nx\n" for name in ("none", "meta", "-n own"))
+    lists = "%files meta\n%FILES -f list -n own\n%files\n%files other -f list\n%changelog\n"
+    sections += "%package other\nSummary: x\n%description other\nx\n"
+    text = SPEC.format(name="one", more="").replace("%files\n/usr/bin/one\n", sections + lists)
+    package = await tree.package(tree.add("one", text=text))
+    assert [each.name for each in package.binaries] == ["one", "one-meta", "own", "one-other"]
+
+
+async def test_a_path_that_no_file_should_have_refuses_its_spec_alone(tree: Tree) -> None:
+    tree.write("SPECS/new\nline/one.spec", SPEC.format(name="one", more=""))
+    tree.specs.append("SPECS/new\nline/one.spec")
+    tree.version_prefix = "sk"
+    good = tree.add("two")
+    parsed = await tree.parse()
+    assert list(parsed.packages) == [good]
+    assert parsed.failed["SPECS/new\nline/one.spec"].message == "not a path inside the tree"
+
+
+async def test_what_a_spec_says_in_a_refusal_is_told_once_and_cannot_steer_a_terminal(tree: Tree) -> None:
+    bad = tree.add("one", "%(echo oops >&2; echo oops >&2)\nL\x1b[31mycense: MIT")
+    told = str((await tree.parse()).failed[bad].got)
+    assert "L?[31mycense" in told and told.isprintable() is ("\n" not in told)
+    assert told.count("oops") == 1
+
+
 async def test_reads_for_the_architecture_it_is_asked_for(tree: Tree) -> None:
     path = tree.add("one", "%ifarch aarch64\nBuildRequires: only-arm\n%endif")
     assert (await tree.package(path, arch="aarch64")).build_requires == ("only-arm",)
