@@ -19,14 +19,16 @@ def refuse_losses(before: Graph, after: Graph, removed: Collection[str], changed
     if not gone:
         return
     lost = {text for text in moved_texts(before, after, {*removed, *changed}) if _lost(before, after, text, gone)}
-    lines = sorted(_who_needs(after, lost))
+    needed = dict(_who_needs(after, lost))
+    lines = sorted(needed)
     if lines:
         hidden = len(lines) - _SHOWN
-        sources = sorted({source for source, _ in gone if source in removed})
+        missed = {each for text in {*needed.values()} for each in _makers(before, text) if each in gone}
+        sources = sorted({source for source, _ in missed if source in removed})
         what = (
-            f"removes {', '.join(sources)}" if sources else f"no longer makes {', '.join(sorted(n for _, n in gone))}"
+            f"removes {', '.join(sources)}" if sources else f"no longer makes {', '.join(sorted(n for _, n in missed))}"
         )
-        first = before.packages[sources[0] if sources else min(source for source, _ in gone)]
+        first = before.packages[sources[0] if sources else min(source for source, _ in missed)]
         yield Refusal(
             message=f"the commit {what}, and others need it",
             where=first.spec,
@@ -64,15 +66,21 @@ def _lost(before: Graph, after: Graph, text: str, gone: Collection[tuple[str, st
     now, guessed_now = after.edges.resolve(text)
     if guessed or not found or (now is not None and not guessed_now):
         return False
-    return any(before.edges.maker_and_name(each) in gone for each in found)
+    return any(each in gone for each in _makers(before, text))
 
 
-def _who_needs(after: Graph, lost: Collection[str]) -> Iterator[str]:
+def _makers(graph: Graph, text: str) -> Iterator[tuple[str | None, str]]:
+    """(source package, binary package) of all that meets a requirement."""
+    return (graph.edges.maker_and_name(each) for each in graph.edges.resolve(text)[0] or ())
+
+
+def _who_needs(after: Graph, lost: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Who still asks for what is lost, as a line and the requirement in it."""
     for package in after.packages.values():
         for text in package.build_requires:
             if text in lost:
-                yield f"{package.where(text)}: {package.name}: BuildRequires: {text}"
+                yield f"{package.where(text)}: {package.name}: BuildRequires: {text}", text
         for binary in package.binaries:
             for text in binary.requires:
                 if text in lost:
-                    yield f"{package.spec}: {binary.name}: Requires: {text}"
+                    yield f"{package.spec}: {binary.name}: Requires: {text}", text

@@ -77,7 +77,9 @@ async def test_a_package_that_needs_itself_is_built_by_the_one_before_and_then_b
     assert await sea.oracle(["forge"]) == {}
 
 
-@pytest.mark.parametrize("knot", [("tick", "tock"), pytest.param(("tally", "tally"), marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "knot", [("tick", "tock"), pytest.param(("tally", "tally"), marks=pytest.mark.slow)], ids="-".join
+)
 async def test_a_cycle_without_an_end_is_refused_and_the_next_good_commit_recovers(
     at_anchor: AtSea, knot: tuple[str, str]
 ) -> None:

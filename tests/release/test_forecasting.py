@@ -148,6 +148,12 @@ def test_refuses_to_remove_what_others_need_and_lists_who() -> None:
     assert found.unresolved == ("SPECS/lib/lib.spec:10: lib: BuildRequires: base-devel",)
 
 
+def test_what_is_removed_and_nobody_misses_is_not_named() -> None:
+    another = package("another")
+    (refusal,) = made((another, *TREE), (LIB, TOOL)).refusals
+    assert refusal.message == "the commit removes base, and others need it" and refusal.where == BASE.spec
+
+
 def test_removing_is_fine_where_nobody_needs_it_or_another_has_it() -> None:
     assert made(TREE, (BASE, LIB, TOOL)).refusals == ()
     heir = package("heir", binaries=[binary("heir", provides=["base-devel = 2"])])
