@@ -25,6 +25,7 @@ from tests.world import World
 
 pytestmark = pytest.mark.integration
 CHANCE = "cat /proc/sys/kernel/random/uuid > %{buildroot}/usr/share/dd/chance"
+EE = tiny_tree.spec("ee", tags="BuildRequires: aa", build="if grep sugar /usr/share/aa/aa.txt; then exit 7; fi")
 SKIP = "was left as it was, and comes out otherwise from scratch"
 SOAK = 1.1  # seconds; the policy of beta asks for one
 DIES_AT_THE_SECOND_BUILD = """
@@ -89,16 +90,17 @@ def interface_of(world: World, name: str) -> str:
 
 @pytest.fixture(scope="module")
 def missed(world: World) -> World:
-    """A release in which a skip was wrong, with a package that no two builds make alike, after its night."""
+    """A release in which skips were wrong, one of a package that does not build any more, and a package that no
+    two builds make alike; after its night."""
 
     async def go() -> None:
-        spec = tiny_tree.dd(CHANCE, "/usr/share/dd/chance")
-        assert (await world.release(world.merge({"SPECS/dd/dd.spec": spec}, "dd: Takes a chance")))[
-            "state"
-        ] == "released"
+        files = {"SPECS/dd/dd.spec": tiny_tree.dd(CHANCE, "/usr/share/dd/chance"), "SPECS/ee/ee.spec": EE}
+        note = await world.release(world.merge(files, "dd: Takes a chance"))
+        assert note["state"] == "released"
         word = f"sugar {len(world.builds)}"
         with blind_to("aa", interface_of(world, "aa")):
-            assert (await world.release(world.merge(tiny_tree.aa(word), "aa: Taste of sugar")))["state"] == "released"
+            note = await world.release(world.merge(tiny_tree.aa(word), "aa: Taste of sugar"))
+        assert note["state"] == "released"
 
     asyncio.run(go())
     builds, tags = world.builds, world.checker.tags()
@@ -112,18 +114,22 @@ def missed(world: World) -> World:
 
 async def test_a_wrong_skip_is_named_with_its_file_and_how_it_differs(missed: World) -> None:
     found = faults(missed)
-    assert {name: each["kind"] for name, each in found.items()} == {"bb": "skip", "cc": "skip", "dd": "unreproducible"}
+    assert {name: each["kind"] for name, each in found.items()} == {
+        "bb": "skip", "cc": "skip", "dd": "unreproducible", "ee": "unbuildable",
+    }  # fmt: skip
     assert found["bb"]["files"] == ["bb: /usr/share/bb/bb.txt changed"]
     url = f"{missed.settings.registry}/v2/tiny/releases/blobs/{found['bb']['diff']}"
     shown = httpx.get(url).raise_for_status().text
     assert "/usr/share/bb/bb.txt changed\n    @@ -1 +1 @@\n    -bb with " in shown
     assert "\n    +bb with sugar" in shown
+    (why,) = found["ee"]["files"]
+    assert why.startswith("the build failed: ")
     assert night_of(missed)["release"] == missed.pointer("edge")["current"]
-    assert (night_of(missed)["packages"], night_of(missed)["equal"]) == (6, 3)
+    assert (night_of(missed)["packages"], night_of(missed)["equal"]) == (7, 3)
     async with get_client() as client:
         (artifact,) = [each for each in await client.read_artifacts() if each.key == "nightly"]
     table = {row["package"]: row for row in json.loads(str(artifact.data))}
-    assert set(table) == set(tiny_tree.PACKAGES)
+    assert set(table) == {*tiny_tree.PACKAGES, "ee"}
     assert {name for name, row in table.items() if row["from scratch"] == "identical"} == {
         "aa", "tiny-release", "tiny-repos",
     }  # fmt: skip
@@ -137,9 +143,9 @@ def test_the_status_says_what_was_missed_and_what_it_blocks(missed: World) -> No
     alias = missed.pointer("edge")["current"]["alias"]
     assert told["audit"]["blocks"] == [f"{alias} does not move from edge to beta"]
     beta = next(each for each in told["channels"] if each["name"] == "beta")
-    assert beta["candidate"]["held_back_by"] == "is not confirmed by the nightly audit: bb, cc, dd"
+    assert beta["candidate"]["held_back_by"] == "is not confirmed by the nightly audit: bb, cc, dd, ee"
     alarms = [each["text"] for each in told["findings"] if each["level"] == "alarm"]
-    assert any("does not confirm what was published (bb, cc, dd)" in each for each in alarms)
+    assert any("does not confirm what was published (bb, cc, dd, ee)" in each for each in alarms)
     words = missed.slipway("status").stdout
     assert f"bb {SKIP}" in words and f"blocked: {alias} does not move from edge to beta" in words
     assert f"how: {found['bb']['diff_url']}\n" in words
@@ -151,9 +157,9 @@ async def test_a_release_with_a_wrong_skip_goes_no_further_than_edge(missed: Wor
     assert "beta" not in await world.channels()
     refused = world.slipway("promote", "beta", alias)
     assert refused.returncode == 3
-    assert f"the nightly audit does not confirm {alias}: bb {SKIP} (and cc, dd)" in refused.stderr
+    assert f"the nightly audit does not confirm {alias}: bb {SKIP} (and cc, dd, ee)" in refused.stderr
     assert "bb: /usr/share/bb/bb.txt changed" in refused.stderr
-    assert "have it built again by a commit that changes its spec: bb, cc, dd" in refused.stderr
+    assert "have it built again by a commit that changes its spec: bb, cc, dd, ee" in refused.stderr
     waived = [{"channel": "beta", "release": alias, "gate": "audit", "why": "a drill", "by": "robin",
                "expires": "2020-01-01T00:00:00Z"}]  # fmt: skip
     world.merge({"policies/waivers.yaml": json.dumps({"waivers": waived})}, "policies: Too late")
@@ -166,8 +172,8 @@ async def test_a_later_release_that_still_holds_the_build_is_blocked_and_one_tha
     world = missed
     with blind_to("aa", interface_of(world, "aa")):
         definition = tiny_tree.distroless_image(word=f"word-{world.pointer('edge')['serial']}")
-        files = {"imageconfigs/distroless/distroless.json": definition}
-        note = await world.release(world.merge(files, "distroless: Another word"))
+        path = "imageconfigs/distroless/distroless.json"
+        note = await world.release(world.merge({path: definition}, "distroless: Another word"))
     assert note["state"] == "released"
     await asyncio.sleep(SOAK)
     refused = world.slipway("promote", "beta", note["release"]["alias"])
@@ -176,7 +182,8 @@ async def test_a_later_release_that_still_holds_the_build_is_blocked_and_one_tha
     )
 
     count = len(world.builds)
-    mended = await world.release(world.merge({"SPECS/dd/dd.spec": tiny_tree.dd()}, "dd: Leaves nothing to chance"))
+    files = {"SPECS/dd/dd.spec": tiny_tree.dd(), "SPECS/ee/ee.spec": None}
+    mended = await world.release(world.merge(files, "dd: Leaves nothing to chance"))
     assert sorted(world.builds[count:]) == ["bb", "cc", "dd"], "who sees again builds what was missed"
     assert faults(world) == {}
     await asyncio.sleep(SOAK)
