@@ -135,15 +135,18 @@ def _images(
                 reason = f"holds packages of {listed(sure)}"
             elif maybe:
                 yield ImageForecast(image=name, certain=False, reason=f"holds packages of {listed(maybe)}")
+        elif reason is None and now.problem is not None and (certain or removed):
+            yield ImageForecast(image=name, certain=False, reason=f"its definition cannot be read: {now.problem}")
         if reason is not None:
             yield ImageForecast(image=name, certain=True, reason=reason)
 
 
 def _own_reason(known: ImageFacts | None, now: ImageFacts) -> str | None:
+    trouble = f", and cannot be read: {now.problem}" if now.problem else ""
     if known is None:
-        return "new"
+        return f"new{trouble}"
     if known.definition != now.definition:
-        return f"its definition changed{f', and cannot be read: {now.problem}' if now.problem else ''}"
+        return f"its definition changed{trouble}"
     return None
 
 

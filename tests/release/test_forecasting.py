@@ -238,6 +238,11 @@ def test_an_image_that_cannot_be_read_is_named_where_its_definition_changed() ->
     assert [each.reason for each in found.images] == [
         "its definition changed, and cannot be read: base.json:3: unknown key"
     ]
+    (new,) = made(TREE, TREE, old_images={}, new_images=broken).images
+    assert new.reason == "new, and cannot be read: base.json:3: unknown key"
+    assert made(TREE, TREE, old_images=broken, new_images=broken).images == ()
+    (old,) = made(TREE, (changed(OTHER), *TREE[:3]), old_images=broken, new_images=broken).images
+    assert (old.certain, old.reason) == (False, "its definition cannot be read: base.json:3: unknown key")
 
 
 def test_names_what_the_change_makes_twice() -> None:
