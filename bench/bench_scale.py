@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import statistics
 import tempfile
 from collections.abc import Callable, Sequence
@@ -30,7 +31,8 @@ LINEAR = 1.15  # what noise and a larger index may add to an exponent of one
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """One size: seconds to read it cold, to make the graph, to plan after a commit of one spec; memory in MB."""
+    """One size: seconds to read it cold; seconds on a processor to make the graph, and to plan after a commit of one
+    spec, because what is short is lost in the noise of a machine that does other things too; memory in MB."""
 
     specs: int
     cold: float
@@ -51,8 +53,8 @@ class Curve:
 
 CURVES = (
     Curve(title="read every spec, empty cache", unit="seconds", of=lambda point: point.cold),
-    Curve(title="graph with its levels", unit="seconds", of=lambda point: point.graph),
-    Curve(title="plan after a commit of one spec", unit="seconds", of=lambda point: point.warm),
+    Curve(title="graph with its levels", unit="seconds on a processor", of=lambda point: point.graph),
+    Curve(title="plan after a commit of one spec", unit="seconds on a processor", of=lambda point: point.warm),
     Curve(title="memory: cold, with children", unit="MB", of=lambda point: point.cold_memory),
     Curve(title="memory: plan, with children", unit="MB", of=lambda point: point.warm_memory),
 )
@@ -69,7 +71,8 @@ def main(quick: bool = False, plot: Path | None = None) -> None:
         ]
         for curve in CURVES
     ]
-    title = f"growth with the number of specs (an exponent of 1 is linear; bar: at most {LINEAR})"
+    load = f"{os.getloadavg()[0]:.1f} on {os.cpu_count()} processors"
+    title = f"growth (an exponent of 1 is linear; bar: at most {LINEAR}); load at the end: {load}"
     table(title, ["", *(f"{point.specs:,}" for point in points), "exponent"], rows)
     if plot:
         draw(points, plot)
@@ -82,16 +85,16 @@ def measure(size: int, rounds: int) -> Point:
         tree = SyntheticTree(size)
         synthetic_tree.make(folder / "tree", count=size, commits=0, checkout=False)
         bench = Bench(repository=folder / "tree", cache=folder / "cache", tree=tree, rounds=rounds)
-        cold = bench.read_and_graph(folder / "cold")
-        graphs = [json.loads(bench.read_and_graph(folder / "cold").out)["graph"] for _ in range(rounds)]
+        cold = bench.read_and_graph(bench.cache)
+        graphs = [json.loads(bench.read_and_graph(bench.cache).out)["graph_busy"] for _ in range(rounds)]
         commits = [patched(bench, spec.stem) for spec in _some(tree, rounds + 1)]
-        bench.plan(commits.pop())  # reads every spec once more, into the cache of the command
+        bench.plan(commits.pop())  # whatever is done once
         warm = processes.median([bench.plan(commit) for commit in commits])
     return Point(
         specs=size,
         cold=json.loads(cold.out)["read"],
         graph=statistics.median(graphs),
-        warm=warm.seconds,
+        warm=warm.processor,
         cold_memory=max(cold.peak, cold.together),
         warm_memory=max(warm.peak, warm.together),
     )
