@@ -234,6 +234,7 @@ async def _close(tools: Tools, story: Story) -> None:
             f"{settings.web_public}   the status page",
             f"{settings.prefect_api.removesuffix('/api')}   Prefect",
             f"{command} status",
+            f"{command} plan --why lua-lpeg",
             f"{command} verify stable",
             f"{command} rollback stable --reason 'trying it'",
             "make down    stop everything",
