@@ -20,8 +20,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from release.source.capabilities import capabilities_in, parse
-from release.source.components import components
+from release.graph.capabilities import capabilities_in, parse
+from release.graph.components import components
 
 DATA = Path(__file__).with_name("data") / "azurelinux-3.0-graph.json.gz"
 DIST = ".azl3"

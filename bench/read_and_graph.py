@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from release.source.graph import Graph
+from release.graph.graph import Graph
 from release.tools.git import Repository
 from tasks.read import read_tree, system_parser
 

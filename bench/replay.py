@@ -16,9 +16,9 @@ from bench import facts
 from bench.facts import Commit, Kind, Spec
 from bench.synthetic_tree import SyntheticTree
 from release.digests import digest_of_json
-from release.source.capabilities import capabilities_in, parse
+from release.graph.capabilities import capabilities_in, parse
+from release.graph.graph import Graph, Knot
 from release.source.certificates import Certificate, Outcome, compare
-from release.source.graph import Graph, Knot
 from release.source.keys import Recipe
 from release.source.specs import BinaryPackage, Package
 

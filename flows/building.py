@@ -10,7 +10,7 @@ from prefect.cache_policies import NO_CACHE
 
 from flows.fanout import Needs, Outcome, Unit, fan_out
 from release.errors import Error, Refused
-from release.product.interface_differences import differences
+from release.interfaces.interface_differences import differences
 from release.product.standing import Standing
 from release.status import BuildState, BuildStatus
 from release.tools.builder import RootFailed

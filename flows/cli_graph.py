@@ -17,8 +17,8 @@ from flows.console import guarded, print_json, say
 
 if TYPE_CHECKING:
     from release.errors import Error
-    from release.source.graph import Graph
-    from release.source.reach import Reach
+    from release.graph.graph import Graph
+    from release.graph.reach import Reach
 
 _WIDTH = 80
 _SHOWN = 40

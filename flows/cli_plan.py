@@ -39,8 +39,10 @@ def plan(
         _check(commit, since)
         found, known = _foreseen(since or "", until or "HEAD", repository)
         _show(found, why, known, as_json=as_json, as_markdown=as_markdown)
-        if found.refusals:
-            sys.exit(found.refusals[0].error().exit_code)
+        if found.refusals or found.halted:
+            from release.errors import Refused
+
+            sys.exit(Refused.exit_code)
 
     sys.exit(guarded(deed, as_json=as_json))
 

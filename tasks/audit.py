@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from release.channel.audits import Agreement, FaultKind, PackageAudit, compared, fault_of
 from release.digests import digest_of
+from release.interfaces.interfaces import BinaryInterface
 from release.product.builds import Build, Rpm
-from release.product.interfaces import BinaryInterface
 from release.product.standing import Standing, same_product
 from release.source.certificates import Outcome
 from release.tools.builder import BuildFailed, BuildOutput

@@ -9,9 +9,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from release.errors import Error, Misconfigured, Refused
-from release.source.graph import Graph
+from release.graph.graph import Graph
+from release.graph.unresolved import refuse_knots, refuse_unresolved
 from release.source.specs import BinaryPackage
-from release.source.unresolved import refuse_knots, refuse_unresolved
 from tasks.bootstrap import Progress, ToolchainSet, bootstrap
 from tasks.prepare import Tree, parse, prepare
 from tasks.read import SourceTree

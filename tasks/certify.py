@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from release.product.file_conflicts import refuse_file_conflicts
-from release.product.interface_differences import differences
+from release.interfaces.file_conflicts import refuse_file_conflicts
+from release.interfaces.interface_differences import differences
 from release.product.standing import table
 from release.source import certificates
 from release.source.certificates import Answer, Certificates, ImageCertificate, certify_image

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from release import oci
+from release.graph.capabilities import parse
+from release.graph.providers import Offer, Providers
 from release.product.repository import Snapshot
-from release.source.capabilities import parse
-from release.source.providers import Offer, Providers
 from release.tools.registry import gather
 from release.tools.repodata import capabilities
 from tasks.fetch import fetch_document

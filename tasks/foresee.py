@@ -16,8 +16,8 @@ from release.tools.git import Repository
 
 if TYPE_CHECKING:
     from release.errors import Error
+    from release.graph.graph import Graph
     from release.source.distro import Distro
-    from release.source.graph import Graph
     from release.source.specs import BinaryPackage
     from tasks.read import SourceTree, Tree
 
@@ -61,7 +61,7 @@ async def foresee(place: Place, since: str, until: str, *, jobs: int = 1) -> tup
 
 async def read_graph(place: Place, revision: str) -> tuple[Graph, str, Mapping[str, Error]]:
     """The graph of a commit's packages, the commit's id, and the specs that cannot be read and so are left out."""
-    from release.source.graph import Graph
+    from release.graph.graph import Graph
 
     (commit,) = await asyncio.to_thread(place.repository.resolve, revision)
     (source,) = await _read(place, commit)

@@ -10,9 +10,9 @@ from urllib.parse import quote, urlencode
 
 from release import oci
 from release.digests import hex_of
+from release.interfaces.interfaces import INTERFACES, BinaryInterface
+from release.interfaces.interfaces import to_bytes as interfaces_bytes
 from release.product.builds import ROOT, SOURCE, Build, Same, root_record
-from release.product.interfaces import INTERFACES, BinaryInterface
-from release.product.interfaces import to_bytes as interfaces_bytes
 from release.product.standing import Standing, same_product
 from release.source.specs import Package
 from release.tools.builder import BuildOutput

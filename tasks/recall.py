@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from release import oci
 from release.errors import Broken
+from release.interfaces.interfaces import INTERFACES
+from release.interfaces.interfaces import from_bytes as parse_interfaces
 from release.product.aliases import ReleaseRef
 from release.product.builds import ROOT, Build, parse_root
-from release.product.interfaces import INTERFACES
-from release.product.interfaces import from_bytes as parse_interfaces
 from release.product.releases import Release
 from release.product.standing import Standing
 from release.source.certificates import Certificates, parse_certificates

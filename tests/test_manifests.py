@@ -17,9 +17,9 @@ import pytest
 
 from release.channel.policies import GateKind
 from release.channel.policy_files import parse_policy
+from release.graph.graph import Graph
 from release.product.image_definitions import read_definition
 from release.source.distro import Distro, parse_distro
-from release.source.graph import Graph
 from release.source.specs import BinaryPackage, Package, Source, parse_signatures, signatures_path
 from tests.conftest import ROOT
 

@@ -9,7 +9,7 @@ import pytest
 from bench import replay
 from bench.facts import Kind
 from bench.replay import Assumption, Counts, Distribution
-from release.source.graph import Graph
+from release.graph.graph import Graph
 
 SOME = 60
 HARSH = Assumption(name="everything breaks", several=True, patches=1.0, passed_on=1.0)

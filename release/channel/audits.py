@@ -14,9 +14,9 @@ from enum import StrEnum
 
 from release.channel.policies import Waiver
 from release.instants import Instant
+from release.interfaces.interface_differences import product_differences
+from release.interfaces.interfaces import BinaryInterface
 from release.product.aliases import ReleaseRef
-from release.product.interface_differences import product_differences
-from release.product.interfaces import BinaryInterface
 from release.records import Digest, Recorded, from_bytes, to_json
 from release.source.certificates import Outcome, listed
 

@@ -9,10 +9,10 @@ from types import MappingProxyType
 from typing import Any
 
 from release.errors import Error
-from release.source.capabilities import capabilities_in, parse
-from release.source.graph import Graph
+from release.graph.capabilities import capabilities_in, parse
+from release.graph.graph import Graph
+from release.graph.needers import names_in
 from release.source.macro_files import holds_unread
-from release.source.needers import names_in
 from release.source.specs import BinaryPackage, Package
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})

@@ -9,9 +9,9 @@ from release.forecast.differences import ImageFacts, TreeFacts, listed, macro_ch
 from release.forecast.estimates import Estimate, estimate
 from release.forecast.forecasts import Certain, Commits, Forecast, ImageForecast, Possible, Stopped
 from release.forecast.losses import newly_unresolved, refuse_losses
-from release.source.findings import findings
-from release.source.graph import Graph
-from release.source.reach import Reach
+from release.graph.findings import findings
+from release.graph.graph import Graph
+from release.graph.reach import Reach
 from release.source.specs import BinaryPackage, Package
 
 _NO_DURATIONS: Mapping[str, float] = MappingProxyType({})

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 
 from release.errors import Refused
 from release.forecast.estimates import Estimate
-from release.source.hops import Hop
+from release.graph.hops import Hop
 
 T = TypeVar("T")
 VERSION = 1  # of the JSON; raised when a key changes its meaning, not when one is added

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 
 from release.forecast.differences import moved_texts
 from release.forecast.forecasts import Refusal
-from release.source.graph import Graph
+from release.graph.graph import Graph
 
 _SHOWN = 20
 _SEPARATOR = "\n       "

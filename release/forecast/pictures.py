@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from release.forecast.drawing import Edge, Mark, Node, draw
 from release.forecast.words import count, hop_words
-from release.source.graph import Graph
-from release.source.hops import Hop
-from release.source.reach import Reach
+from release.graph.graph import Graph
+from release.graph.hops import Hop
+from release.graph.reach import Reach
 
 _FEW = 60  # packages whose lines can all be told apart
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from release.errors import Misconfigured
 from release.forecast.estimates import Estimate
 from release.forecast.forecasts import Forecast, Stopped
-from release.source.hops import Hop
+from release.graph.hops import Hop
 
 WIDTH = 80
 _CERTAIN = 5

@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from release.digests import digest_of_json
+from release.interfaces.interfaces import BinaryInterface, as_binary, chosen_by
 from release.product.builds import Build, Rpm
-from release.product.interfaces import BinaryInterface, as_binary, chosen_by
 from release.source.specs import BinaryPackage
 
 

@@ -12,8 +12,8 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.enums import ENUM_D_TAG, ENUM_P_TYPE_BASE, ENUM_SH_TYPE_BASE
 from elftools.elf.gnuversions import GNUVerDefSection
 
-from release.product.file_kinds import ElfType
-from release.product.fingerprints import Parts, fingerprint
+from release.interfaces.file_kinds import ElfType
+from release.interfaces.fingerprints import Parts, fingerprint
 from release.tools.elf_tables import DYNAMIC, NOBITS, Elf, NotElf, Section, open_elf, rows, text_at
 
 LIMIT_SYMBOLS = 1 << 21  # the largest libraries of a distribution export about 200,000

@@ -13,8 +13,8 @@ from typing import IO, Any, cast
 import zstandard
 from isal import igzip
 
-from release.product.file_kinds import ElfType
-from release.product.fingerprints import Parts, fingerprint
+from release.interfaces.file_kinds import ElfType
+from release.interfaces.fingerprints import Parts, fingerprint
 from release.tools.elf import read_elf
 from release.tools.elf_tables import NotElf
 from release.tools.view_stream import ViewStream

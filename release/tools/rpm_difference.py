@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from release.errors import Error
-from release.product.interface_differences import product_differences
-from release.product.interfaces import BinaryInterface, shipped
+from release.interfaces.interface_differences import product_differences
+from release.interfaces.interfaces import BinaryInterface, shipped
 from release.tools.file_difference import LINES
 from release.tools.namespaces import InNamespaces
 from release.tools.process import run

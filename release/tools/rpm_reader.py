@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from release.errors import Broken, Refused
-from release.product.file_kinds import ElfType
-from release.product.interfaces import BinaryInterface
-from release.product.rpm_headers import FileReading, HeaderFile, RpmHeader, interface_of
+from release.interfaces.file_kinds import ElfType
+from release.interfaces.interfaces import BinaryInterface
+from release.interfaces.rpm_headers import FileReading, HeaderFile, RpmHeader, interface_of
 from release.tools.process import run
 
 _HEADER_READER = Path(__file__).with_name("header_reader.py")

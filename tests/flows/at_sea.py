@@ -13,7 +13,7 @@ from typing import Any
 
 from prefect.client.orchestration import get_client
 
-from release.product.interface_differences import product_differences
+from release.interfaces.interface_differences import product_differences
 from release.product.standing import same_product
 from release.tools.rpm_reader import read_interfaces
 from tasks.bench import Bench, make_bench

@@ -19,7 +19,7 @@ from prefect.client.orchestration import get_client
 
 from flows.nightly import _unit, nightly
 from release.channel.audits import Agreement
-from release.product.interfaces import BinaryInterface
+from release.interfaces.interfaces import BinaryInterface
 from tests import tiny_tree
 from tests.world import World
 

@@ -30,8 +30,8 @@ from release.channel.policy_files import parse_policy
 from release.channel.promotions import replay
 from release.channel.questions import GateResult
 from release.errors import Refused
-from release.product.file_rules import FileKind
-from release.product.interfaces import BinaryInterface, FileEntry
+from release.interfaces.file_rules import FileKind
+from release.interfaces.interfaces import BinaryInterface, FileEntry
 from release.product.releases import Verdict
 from release.source.certificates import Outcome
 from tests.release.promotion_world import CANDIDATE, SOAKED, STABLE, decided, digest, evidence, policy, ref, waiver

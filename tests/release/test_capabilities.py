@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from release.errors import Refused
-from release.source.capabilities import (
+from release.graph.capabilities import (
     Capability,
     Operator,
     Rich,

@@ -6,7 +6,7 @@ import itertools
 import json
 import subprocess
 
-from release.source.capabilities import Capability, satisfies
+from release.graph.capabilities import Capability, satisfies
 
 SENSES = ("", "<", "<=", "=", ">=", ">")
 EVRS = ("1", "1-1", "1-2", "1.5-1", "2", "1:1-1", "0:1-1", "1~rc1-1")

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 from release.forecast.drawing import Edge, Mark, Node, draw
 from release.forecast.pictures import picture
-from release.source.graph import Graph
+from release.graph.graph import Graph
 from tests.release.test_graph import TOOLCHAIN, package, synthetic
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from release.errors import Refused
-from release.product.file_conflicts import refuse_file_conflicts
-from release.product.file_rules import FileKind
-from release.product.interfaces import BinaryInterface, FileEntry
+from release.interfaces.file_conflicts import refuse_file_conflicts
+from release.interfaces.file_rules import FileKind
+from release.interfaces.interfaces import BinaryInterface, FileEntry
 
 FILE = FileEntry(kind=FileKind.DATA, attributes="100644 root root", content="one")
 OTHER = FILE._replace(content="two")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from release.product.file_kinds import ElfType, FileFlag, kind_of
-from release.product.file_rules import RULES, Counts, FileKind, rule_of
+from release.interfaces.file_kinds import ElfType, FileFlag, kind_of
+from release.interfaces.file_rules import RULES, Counts, FileKind, rule_of
 
 DOCS = Path(__file__).parents[2] / "docs" / "interfaces.md"
 FILE, PROGRAM, FOLDER, LINK = stat.S_IFREG | 0o644, stat.S_IFREG | 0o755, stat.S_IFDIR | 0o755, stat.S_IFLNK | 0o777

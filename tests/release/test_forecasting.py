@@ -13,7 +13,7 @@ from release.errors import Refused
 from release.forecast.differences import ImageFacts, TreeFacts, root_changes
 from release.forecast.forecasting import forecast
 from release.forecast.forecasts import Commits, Forecast
-from release.source.graph import Graph
+from release.graph.graph import Graph
 from release.source.specs import BinaryPackage, Package
 from tests.release.test_graph import TOOLCHAIN, binary, package
 from tests.release.test_graph_laws import NAMES, trees

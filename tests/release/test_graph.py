@@ -10,8 +10,8 @@ import pytest
 
 from release.digests import digest_of
 from release.errors import Refused
-from release.source.graph import Graph
-from release.source.providers import Providers
+from release.graph.graph import Graph
+from release.graph.providers import Providers
 from release.source.specs import BinaryPackage, Package
 
 REAL = Providers.resolve

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from release.source.graph import Graph
+from release.graph.graph import Graph
 from release.source.specs import Package
 from tests.release.test_graph import TOOLCHAIN, binary, package
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from release.source.guesses import likely_names
+from release.graph.guesses import likely_names
 
 
 @pytest.mark.parametrize(

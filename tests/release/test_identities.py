@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from release.errors import Refused
-from release.source.identities import identified
+from release.graph.identities import identified
 from release.source.specs import Package
 from tests.release.test_graph import package
 

@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 
 from release.digests import digest_of
 from release.errors import Refused
-from release.product.builds import Build
-from release.product.file_rules import FileKind
-from release.product.interface_dependencies import observable, own_releases, shippable, without_symbol_versions
-from release.product.interface_differences import differences, product_differences
-from release.product.interfaces import (
+from release.interfaces.file_rules import FileKind
+from release.interfaces.interface_dependencies import observable, own_releases, shippable, without_symbol_versions
+from release.interfaces.interface_differences import differences, product_differences
+from release.interfaces.interfaces import (
     BinaryInterface,
     FileEntry,
     as_binary,
@@ -25,6 +24,7 @@ from release.product.interfaces import (
     from_bytes,
     to_bytes,
 )
+from release.product.builds import Build
 from release.product.standing import Standing, choices
 from release.source.rebuild_suffix import suffixed
 

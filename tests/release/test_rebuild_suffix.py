@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from release.errors import Refused
-from release.source.capabilities import compare_versions
+from release.graph.capabilities import compare_versions
 from release.source.rebuild_suffix import next_rebuild, suffixed, unsuffixed
 
 # Oldest first; each line is the life of one spec.

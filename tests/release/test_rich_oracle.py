@@ -8,8 +8,8 @@ import subprocess
 
 import pytest
 
-from release.source.capabilities import parse
-from release.source.providers import Offer, Providers
+from release.graph.capabilities import parse
+from release.graph.providers import Offer, Providers
 from release.source.specs import BinaryPackage
 
 OFFERED = {

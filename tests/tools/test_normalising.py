@@ -19,7 +19,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from release.product.file_kinds import ElfType
+from release.interfaces.file_kinds import ElfType
 from release.tools.normalising import Budget, Reading, raw, reading
 
 PACKERS: list[Callable[[bytes], bytes]] = [gzip.compress, lzma.compress, bz2.compress, zstandard.compress]

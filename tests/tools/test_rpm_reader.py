@@ -11,8 +11,8 @@ from tempfile import mkdtemp
 
 import pytest
 
-from release.product.interface_differences import differences, product_differences
-from release.product.interfaces import BinaryInterface, as_binary, from_bytes, to_bytes
+from release.interfaces.interface_differences import differences, product_differences
+from release.interfaces.interfaces import BinaryInterface, as_binary, from_bytes, to_bytes
 from release.tools.rpm_reader import read_interfaces
 from tests.tools.changed_rpms import LIBRARY, MODULE, STATIC, TOOL, VERSIONS, Keel, build
 from tests.tools.tiny_rpms import fleet

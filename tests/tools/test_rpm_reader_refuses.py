@@ -17,7 +17,7 @@ import pytest
 import zstandard
 
 from release.errors import Refused
-from release.product.interfaces import BinaryInterface
+from release.interfaces.interfaces import BinaryInterface
 from release.tools.process import run
 from release.tools.rpm_reader import read_interfaces
 from tests.tools.changed_rpms import Keel, build

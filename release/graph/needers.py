@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
-from release.source.capabilities import capabilities_in, parse
-from release.source.edges import Edges
-from release.source.knots import Knot, knots_in
+from release.graph.capabilities import capabilities_in, parse
+from release.graph.edges import Edges
+from release.graph.knots import Knot, knots_in
 
 
 class Needer(NamedTuple):

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from enum import IntFlag, StrEnum
 from functools import cache
 
-from release.product.file_rules import FileKind, rule_of
+from release.interfaces.file_rules import FileKind, rule_of
 
 
 class FileFlag(IntFlag):

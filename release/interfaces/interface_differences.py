@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from release.product.file_rules import FileKind
-from release.product.interfaces import BinaryInterface, observed, shipped
+from release.interfaces.file_rules import FileKind
+from release.interfaces.interfaces import BinaryInterface, observed, shipped
 
 _DEPENDENCIES = ("provides", "requires", "conflicts", "obsoletes", "weak")
 _WORDS = {"requires": "requires", "provides": "provides", "conflicts": "conflicts with", "obsoletes": "obsoletes"}

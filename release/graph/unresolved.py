@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from release.errors import Refused
-from release.source.capabilities import capabilities_in, parse
+from release.graph.capabilities import capabilities_in, parse
 from release.source.specs import Package
 
 _SHOWN = 20

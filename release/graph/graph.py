@@ -8,16 +8,16 @@ from dataclasses import replace
 from functools import cached_property
 from types import MappingProxyType
 
-from release.source.completions import completed
-from release.source.edges import Edges, offers_of
-from release.source.findings import Finding, findings
-from release.source.identities import identified
-from release.source.knots import Knot
-from release.source.needers import Needers
-from release.source.providers import Offer, Providers
-from release.source.reach import Reach, inputs, needs, reach
+from release.graph.completions import completed
+from release.graph.edges import Edges, offers_of
+from release.graph.findings import Finding, findings
+from release.graph.identities import identified
+from release.graph.knots import Knot
+from release.graph.needers import Needers
+from release.graph.providers import Offer, Providers
+from release.graph.reach import Reach, inputs, needs, reach
+from release.graph.unresolved import Unresolved, refuse_knots, refuse_unresolved
 from release.source.specs import BinaryPackage, Package
-from release.source.unresolved import Unresolved, refuse_knots, refuse_unresolved
 
 _NOTHING: Mapping[str, Iterable[BinaryPackage]] = MappingProxyType({})
 _TRIED = 20
@@ -51,7 +51,7 @@ class Graph:
 
         `published` maps source packages to the binary packages that were built of them before: what rpmbuild
         generated completes what the spec declares. Several specs with one Name are called by their file names
-        (release/source/identities.py), which are the keys of `packages` then.
+        (release/graph/identities.py), which are the keys of `packages` then.
         """
         named = identified(packages)
         whole = [

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from release import records
 from release.digests import digest_of_json
-from release.product.file_rules import Counts, FileKind, rule_of
-from release.product.interface_dependencies import observable, own_releases, shippable, without_symbol_versions
+from release.interfaces.file_rules import Counts, FileKind, rule_of
+from release.interfaces.interface_dependencies import observable, own_releases, shippable, without_symbol_versions
 from release.source.rebuild_suffix import unsuffixed
 from release.source.specs import BinaryPackage
 

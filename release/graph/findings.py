@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from release.source.providers import Providers
+from release.graph.providers import Providers
 
 
 class Twice(StrEnum):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from release.errors import Refused
-from release.product.file_rules import FileKind
-from release.product.interfaces import BinaryInterface, FileEntry
-from release.source.capabilities import Capability, parse, satisfies
+from release.graph.capabilities import Capability, parse, satisfies
+from release.interfaces.file_rules import FileKind
+from release.interfaces.interfaces import BinaryInterface, FileEntry
 
 _SHARED = (FileKind.DIRECTORY, FileKind.GHOST)
 _SHOWN = 10

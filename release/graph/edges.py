@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
-from release.source.capabilities import parse
-from release.source.components import components
-from release.source.knots import Knot, knots_in
-from release.source.providers import Offer, Providers
+from release.graph.capabilities import parse
+from release.graph.components import components
+from release.graph.knots import Knot, knots_in
+from release.graph.providers import Offer, Providers
 from release.source.specs import Package
 
 Row = Sequence[tuple[str, frozenset[int]]]

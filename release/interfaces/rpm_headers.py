@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from release.product.file_kinds import ElfType, FileFlag, kind_of
-from release.product.file_rules import FileKind, rule_of
-from release.product.fingerprints import encoded, fingerprint
-from release.product.interfaces import BinaryInterface, FileEntry, first_build
+from release.interfaces.file_kinds import ElfType, FileFlag, kind_of
+from release.interfaces.file_rules import FileKind, rule_of
+from release.interfaces.fingerprints import encoded, fingerprint
+from release.interfaces.interfaces import BinaryInterface, FileEntry, first_build
 
 LISTED_EXPORTS = 5000
 """A library that exports more is recorded by its fingerprint alone; the lines are for people."""

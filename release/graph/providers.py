@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, cmp_to_key
 
-from release.source.capabilities import Capability, Dependency, Operator, Rich, compare_evrs, parse, satisfies
-from release.source.guesses import likely_names
+from release.graph.capabilities import Capability, Dependency, Operator, Rich, compare_evrs, parse, satisfies
+from release.graph.guesses import likely_names
 from release.source.specs import BinaryPackage
 
 Found = frozenset[int] | None

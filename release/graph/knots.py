@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from release.source.components import components
+from release.graph.components import components
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

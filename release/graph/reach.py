@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from release.source.edges import Edges, Row
-from release.source.hops import Hop
-from release.source.needers import Needers
+from release.graph.edges import Edges, Row
+from release.graph.hops import Hop
+from release.graph.needers import Needers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,1 @@
+"""What others can observe of a binary RPM, and what an installed system has of it."""
