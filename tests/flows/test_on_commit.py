@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey, FlowRunFilter, FlowRunFilterName
 
 from flows.building import refuse_failures
 from flows.fanout import Outcome
@@ -180,22 +181,27 @@ def test_the_images_run(world: World, run_image: Any) -> None:
     assert "Tiny Linux" in run_image("base", "cat", "/etc/os-release")
 
 
-def test_dnf_in_the_base_image_installs_from_the_release_that_the_image_belongs_to(run_image: Any) -> None:
+def test_dnf_in_the_base_image_installs_from_the_release_that_the_image_belongs_to(
+    world: World, run_image: Any
+) -> None:
+    evr = world.built("dd")["annotations"]["dev.slipway.evr"]
     script = "dnf -y -q install dd >&2 && rpm -q dd && cat /usr/share/dd/dd.txt"
-    assert run_image("base", "bash", "-c", script, network="host").split() == ["dd-1.0-1.tiny1.noarch", "leaf"]
+    assert run_image("base", "bash", "-c", script, network="host").split() == [f"dd-{evr}.noarch", "leaf"]
 
 
 async def test_prefect_shows_the_plan_the_builds_and_the_release(world: World) -> None:
-    async with get_client() as client:
-        artifacts = {each.key: str(each.data) for each in await client.read_artifacts()}
-        runs = await client.read_flow_runs()
-    plan = artifacts[f"plan-{world.first[:12]}"]
-    assert "new: SPECS/cc/cc.spec" in plan and '"package": "cc"' in plan
     note = world.note(world.first)
     assert note is not None
-    release = artifacts[f"release-{note['release']['alias'].lower().replace('.', '-')}"]
+    keys = [f"plan-{world.first[:12]}", f"release-{note['release']['alias'].lower().replace('.', '-')}"]
+    wanted = ArtifactFilter(key=ArtifactFilterKey(any_=keys))
+    named = FlowRunFilter(name=FlowRunFilterName(like_=world.first[:12]))
+    async with get_client() as client:
+        artifacts = {each.key: str(each.data) for each in await client.read_artifacts(artifact_filter=wanted)}
+        runs = await client.read_flow_runs(flow_run_filter=named)
+    plan, release = (artifacts[key] for key in keys)
+    assert "new: SPECS/cc/cc.spec" in plan and '"package": "cc"' in plan
     assert note["release"]["digest"] in release and "| publish |" in release
-    assert any(world.first[:12] in run.name for run in runs)
+    assert runs
 
 
 # --- what follows
@@ -274,9 +280,9 @@ def test_each_package_has_a_certificate_that_says_what_became_of_it_and_why(worl
 
 def test_what_was_rebuilt_got_a_higher_release_without_a_person_raising_it(world: World, merged: Merged) -> None:
     evrs = {name: each["evr"] for name, each in merged.certificates["packages"].items()}
-    assert evrs["bb"].partition("^")[0] == "1.0-1.tiny1" and evrs["dd"] == "1.0-1.tiny1"
     before = {name: each["evr"] for name, each in certificates_of(world, merged.before)["packages"].items()}
     assert evrs["bb"] == f"1.0-1.tiny1^{int(before['bb'].partition('^')[2] or 0) + 1}"
+    assert evrs["dd"] == before["dd"], "nobody built it"
 
 
 def test_what_did_not_change_keeps_its_bits(world: World, merged: Merged) -> None:
