@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 STATE = ROOT / ".slipway" / "test"
+CREATEREPO = str(Path(sys.executable).with_name("createrepo_c"))  # of the lock file, whatever the machine has
 (STATE / "prefect").mkdir(parents=True, exist_ok=True)
 # Prefect reads these once, when it is imported: its own files beside ours, nobody is told of it.
 os.environ |= {

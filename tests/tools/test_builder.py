@@ -15,6 +15,7 @@ from release.errors import Misconfigured
 from release.tools.builder import Builder, BuildFailed, BuildOrder, BuildOutput
 from release.tools.containers import Containers
 from release.tools.sealed import Ended, Exceeded, Limits, Sealed
+from tests.conftest import CREATEREPO
 from tests.tools.toolchain_world import ToolchainWorld, toolchain_world
 
 pytestmark = pytest.mark.integration
@@ -75,7 +76,7 @@ class Bench:
         """A repository of what an order makes."""
         made = await self.build(order, f"{order.spec.stem}.repository")
         made.srpm.unlink()
-        subprocess.run(["createrepo_c", "--quiet", made.rpms[0].parent], check=True)
+        subprocess.run([CREATEREPO, "--quiet", made.rpms[0].parent], check=True)
         return made.rpms[0].parent
 
 

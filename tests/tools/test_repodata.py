@@ -18,6 +18,7 @@ from release.product.builds import Rpm
 from release.product.repository import REPOMD, REPOMD_DIRECT
 from release.tools.repodata import capabilities, compose, compose_folder
 from release.tools.store import Store
+from tests.conftest import CREATEREPO
 from tests.tools.tiny_rpms import fleet, rpm_of
 
 BLOBS = "http://registry.example:5000/v2/skiff/rpms/blobs"
@@ -145,7 +146,7 @@ def test_createrepos_own_program_agrees(rpms: tuple[Rpm, ...], store: Store, tmp
     theirs = tmp_path / "theirs"
     compose_folder(theirs, {rpm.file: store.path_of(rpm.digest) for rpm in rpms})
     ours = packages_in(theirs)
-    subprocess.run(["createrepo_c", "--quiet", "--no-database", str(theirs)], check=True)
+    subprocess.run([CREATEREPO, "--quiet", "--no-database", str(theirs)], check=True)
     for one, two in zip(ours, sorted(packages_in(theirs), key=lambda each: each.name), strict=True):
         for fact in ("name", "epoch", "release", "pkgId", "requires", "provides", "changelogs", "location_href"):
             assert getattr(one, fact) == getattr(two, fact)

@@ -13,6 +13,7 @@ from release.errors import Broken, Misconfigured, Refused
 from release.source.toolchain import Origin, ToolchainLock
 from release.tools.rpm_repository import fetch_toolchain, resolve
 from release.tools.store import digest_of_file
+from tests.conftest import CREATEREPO
 from tests.tools.tiny_rpms import fleet
 
 
@@ -33,7 +34,7 @@ class Mirror:
             path.unlink()
         for name in names:
             shutil.copy(fleet()[name], self.folder)
-        subprocess.run(["createrepo_c", "--quiet", self.folder], check=True)
+        subprocess.run([CREATEREPO, "--quiet", self.folder], check=True)
 
 
 @pytest.fixture

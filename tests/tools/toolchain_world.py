@@ -14,7 +14,7 @@ from release.source.toolchain import ToolchainLock, parse_lock
 from release.tools.containers import Containers
 from release.tools.stage0 import import_toolchain, resolve
 from release.tools.toolchain_image import make_toolchain_image
-from tests.conftest import ROOT, STATE
+from tests.conftest import CREATEREPO, ROOT, STATE
 
 EPOCH = 1577836800
 
@@ -43,7 +43,7 @@ async def _made(docker_url: str, home: Path) -> ToolchainWorld:
     folder = home / hex_of(lock.digest)
     await import_toolchain(lock, folder, home=home, epoch=EPOCH)
     if not (folder / "repodata").exists():
-        subprocess.run(["createrepo_c", "--quiet", folder], check=True)
+        subprocess.run([CREATEREPO, "--quiet", folder], check=True)
     with Containers(docker_url) as containers:
         image = await make_toolchain_image(containers, rpms=folder, digest=lock.digest, scratch=home)
     return ToolchainWorld(lock=lock, image=image, folder=folder)

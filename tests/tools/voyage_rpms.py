@@ -6,6 +6,8 @@ import os
 import subprocess
 from pathlib import Path
 
+from tests.conftest import CREATEREPO
+
 BUILD_TIME = 1_700_000_000
 SPEC = r"""
 Name: voyage
@@ -121,7 +123,7 @@ def sign(folder: Path, rpms: list[Path]) -> None:
 
 def index(rpms: Path) -> None:
     """Write the repodata of a folder."""
-    run(["createrepo_c", "--quiet", str(rpms)], rpms)
+    run([CREATEREPO, "--quiet", str(rpms)], rpms)
 
 
 def run(argv: list[str], folder: Path, environment: dict[str, str] | None = None) -> str:
