@@ -14,6 +14,7 @@ from pathlib import Path
 from release.errors import Broken, Misconfigured
 
 TAIL_LINES = 25
+_CHUNK = 1 << 16
 # Tools get this and what the caller adds; nothing of our own environment (tokens, proxies) leaks into them.
 BASE_ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -70,6 +71,7 @@ async def run(
     finally:
         if process.returncode is None:
             _end_group(process.pid)
+            await asyncio.gather(_drained(process.stdout), _drained(process.stderr))
             await process.wait()  # otherwise the loop complains of it much later, in some other place
     done = Completed(argv=words, code=process.returncode or 0, stdout=stdout, stderr=stderr)
     if check and done.code:
@@ -85,6 +87,12 @@ def failed(done: Completed) -> Broken:
         got="\n       ".join(written[-TAIL_LINES:]) or "no output",
         hint=f"run it by hand: {shlex.join(done.argv)}",
     )
+
+
+async def _drained(stream: asyncio.StreamReader | None) -> None:
+    """Read what the ended process still had to say: a full reader is paused, sees no end, and wait() waits for that."""
+    while stream is not None and await stream.read(_CHUNK):
+        pass
 
 
 def _end_group(pid: int) -> None:
