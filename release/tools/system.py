@@ -31,6 +31,7 @@ PROGRAMS: dict[str, tuple[str, str]] = {
 }
 # What only the tests use.
 TEST_PROGRAMS: dict[str, tuple[str, str]] = {
+    "cpio": ("cpio", "a third party that unpacks our packages"),
     "gcc": ("gcc", "small libraries whose interface is changed on purpose"),
     "openssl": ("openssl", "a third party that reads our certificates"),
     "skopeo": ("skopeo", "a third party that reads what we push"),
