@@ -16,7 +16,7 @@ from flows.fanout import Unit, fan_out
 from flows.seen import audit as show
 from release.channel.audits import Agreement, AuditReport, PackageAudit
 from release.errors import Refused
-from release.source.certificates import listed
+from release.wording import listed
 from tasks.audit import Fresh, Night
 from tasks.bench import make_bench
 from tasks.detect import previous_release

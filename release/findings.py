@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
-from release.source.certificates import listed
 from release.status import BuildState, CommitState, Finding, Health, Level, Status
+from release.wording import listed
 
 # A nightly that is half a day late did not run.
 AUDIT_OVERDUE = timedelta(hours=36)

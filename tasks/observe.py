@@ -13,7 +13,6 @@ from release.errors import Broken, Error
 from release.instants import span_text
 from release.product.aliases import ReleaseRef
 from release.product.releases import Release
-from release.source.certificates import listed
 from release.source.commits import CommitNote, parse_note
 from release.source.distro import Distro
 from release.status import (
@@ -31,6 +30,7 @@ from release.status import (
     Service,
     Status,
 )  # fmt: skip
+from release.wording import listed
 from signing.policy import Role, identity_of
 from tasks.assess import assess, standing_in_the_way
 from tasks.fetch import fetch_channel, fetch_distro, fetch_head, fetch_ledger, fetch_release, fetch_rules

@@ -55,13 +55,6 @@ class Tree:
         return self.distro.lua_paths(self.blobs)
 
     @property
-    def macros_digest(self) -> str:
-        """Digest of the macro set."""
-        return self.distro.macros_digest(
-            {path: self.files.content(path) for path in (*self.macro_files, *self.lua_modules)}
-        )
-
-    @property
     def lock(self) -> ToolchainLock:
         """The toolchain that this commit pins; `Misconfigured` when it pins none."""
         path = self.distro.toolchain.lock

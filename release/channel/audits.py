@@ -18,7 +18,8 @@ from release.interfaces.interface_differences import product_differences
 from release.interfaces.interfaces import BinaryInterface
 from release.product.aliases import ReleaseRef
 from release.records import Digest, Recorded, from_bytes, to_json
-from release.source.certificates import Outcome, listed
+from release.source.certificates import Outcome
+from release.wording import listed
 
 AUDIT = "audit"
 """What a waiver names as its gate to let a release pass in spite of what the nights found."""

@@ -11,7 +11,7 @@ from release.channel.policies import NEVER_WAIVED, Gate, GateKind, Waiver
 from release.channel.questions import GateResult, Question, passed
 from release.instants import Instant, short_instant, span_text
 from release.product.releases import Trust, Verdict
-from release.source.certificates import listed
+from release.wording import listed
 
 
 def judge(gate: Gate, question: Question) -> GateResult:

@@ -9,7 +9,7 @@ from release.channel.audits import Fault, waiver_for
 from release.channel.questions import GateResult, Question, passed
 from release.instants import short_instant
 from release.product.releases import Verdict
-from release.source.certificates import listed
+from release.wording import listed
 
 KIND = "guard"
 

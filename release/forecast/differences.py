@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from release import wording
 from release.errors import Error
 from release.graph.capabilities import capabilities_in, parse
 from release.graph.graph import Graph
@@ -134,10 +135,9 @@ def names_that_moved(before: Graph, after: Graph, changed: Collection[str]) -> f
     return frozenset(moved)
 
 
-def listed(names: Collection[str], most: int = _SHOWN) -> str:
-    """Some names, sorted, and how many more there are."""
-    every = sorted(names)
-    return ", ".join(every[:most]) + (f" and {len(every) - most} more" if len(every) > most else "")
+def listed(names: Collection[str]) -> str:
+    """The first names in the order of the alphabet, and how many more there are."""
+    return wording.listed(sorted(names), most=_SHOWN)
 
 
 def _own(before: Package | None, after: Package, old: TreeFacts, new: TreeFacts) -> Iterator[str]:

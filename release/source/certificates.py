@@ -10,6 +10,7 @@ from types import MappingProxyType
 from release.records import Digest, Recorded, from_bytes, to_bytes
 from release.source.keys import Recipe, explain
 from release.source.rebuild_suffix import next_rebuild, suffixed
+from release.wording import listed
 
 
 class Outcome(StrEnum):
@@ -214,10 +215,3 @@ def nothing_new(certificates: Certificates) -> str:
     if not kept:
         return "nothing that a release is made of changed"
     return f"built again and the same as published: {listed(kept)}"
-
-
-def listed(names: Iterable[str], *, most: int = 5) -> str:
-    """Some names and how many more there are."""
-    every = list(names)
-    more = f" and {len(every) - most} more" if len(every) > most else ""
-    return ", ".join(every[:most]) + more
